@@ -1,0 +1,7 @@
+"""One LightningDataModule per source of data."""
+
+from datamodules.augmentation import RandomAffine
+from datamodules.digits import DigitsDataModule
+from datamodules.mnist import MNISTDataModule
+
+__all__ = ["DigitsDataModule", "MNISTDataModule", "RandomAffine"]

@@ -1,0 +1,121 @@
+"""Data sets that fit in memory: tensors decoded once, a batch one indexed slice."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+
+class InMemoryDataset(Dataset):
+    """Tensors of equal length, indexed together.
+
+    ``__getitems__`` serves a whole batch with one slice of each tensor, where a per-sample dataset makes
+    ``batch_size`` Python calls and then stacks.
+
+    Args:
+        *tensors: tensors with the same first dimension.
+    """
+
+    def __init__(self, *tensors: Tensor) -> None:
+        if len({len(tensor) for tensor in tensors}) != 1:
+            raise ValueError(f"tensors must have the same length, but have {[len(tensor) for tensor in tensors]}.")
+        self.tensors = tensors
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        return tuple(tensor[index] for tensor in self.tensors)
+
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, ...]:
+        index = torch.tensor(indices)
+        return tuple(tensor.index_select(0, index) for tensor in self.tensors)
+
+
+def identity(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The collate function of a dataset that already serves batches."""
+    return batch
+
+
+class InMemoryDataModule(LightningDataModule):
+    """A datamodule whose splits are tensors; a subclass only says how to ``load`` them.
+
+    The order of the training samples is a function of (seed, epoch) alone. Under several processes the training
+    samples are sharded as usual, the evaluation samples without repeats, so that metrics stay exact.
+
+    Args:
+        batch_size: training samples in a batch, per process, ≥ 1.
+        eval_batch_size: samples in a batch of validation, test and prediction, per process, ≥ 1.
+        seed: seed of the splits and of the order of the training samples.
+        augmentation: applied to the inputs of each training batch, on the device that trains.
+
+    Raises:
+        ValueError: when a batch size is below 1.
+    """
+
+    def __init__(
+        self, batch_size: int, eval_batch_size: int = 256, seed: int = 0, augmentation: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        for name, value in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, but it is {value}.")
+        self.batch_size, self.eval_batch_size, self.seed = batch_size, eval_batch_size, seed
+        self.augmentation = augmentation
+        self.datasets: dict[str, InMemoryDataset] = {}
+
+    @abstractmethod
+    def load(self, training: bool) -> dict[str, tuple[Tensor, ...]]:
+        """The tensors of the splits "train" and "val" when ``training``, else those of "test"."""
+
+    def setup(self, stage: str) -> None:
+        """Load the splits that a stage reads: the test split is read by ``test`` and ``predict`` alone."""
+        training = stage in ("fit", "validate")
+        if ("val" if training else "test") not in self.datasets:
+            self.datasets |= {name: InMemoryDataset(*tensors) for name, tensors in self.load(training).items()}
+
+    def train_dataloader(self) -> DataLoader:
+        dataset, (world_size, rank) = self.datasets["train"], self._world()
+        sampler = DistributedSampler(dataset, world_size, rank, shuffle=True, seed=self.seed)
+        return DataLoader(dataset, self.batch_size, sampler=sampler, collate_fn=identity)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._eval_dataloader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._eval_dataloader("test")
+
+    def predict_dataloader(self) -> DataLoader:
+        return self._eval_dataloader("test")
+
+    def on_after_batch_transfer(self, batch: tuple[Tensor, ...], dataloader_idx: int) -> tuple[Tensor, ...]:
+        """Augment the inputs of a training batch."""
+        if self.augmentation is None or self.trainer is None or not self.trainer.training:
+            return batch
+        inputs, *targets = batch
+        return self.augmentation(inputs), *targets
+
+    def _eval_dataloader(self, split: str) -> DataLoader:
+        dataset, (world_size, rank) = self.datasets[split], self._world()
+        sampler = UnrepeatedDistributedSampler(dataset, world_size, rank, shuffle=False)
+        return DataLoader(dataset, self.eval_batch_size, sampler=sampler, collate_fn=identity)
+
+    def _world(self) -> tuple[int, int]:
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+
+def split_indices(length: int, val_fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """A random split of ``range(length)`` in training and validation indices.
+
+    Raises:
+        ValueError: when ``val_fraction`` is not in (0, 1), or leaves a split empty.
+    """
+    num_val = round(length * val_fraction)
+    if not 0.0 < val_fraction < 1.0 or not 0 < num_val < length:
+        raise ValueError(f"val_fraction must be in (0, 1) and leave no split empty, but it is {val_fraction}.")
+    order = torch.randperm(length, generator=torch.Generator().manual_seed(seed))
+    return order[num_val:], order[:num_val]

@@ -1,0 +1,128 @@
+"""What a person typed: the command, the files it names, and the values that win over them."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.checkpoints import load_checkpoint, newest_checkpoint
+from lab.errors import LabError, nearest
+
+# Restored from a checkpoint together with the optimizer's state, so that a new value would be lost without a word.
+RESTORED = re.compile(r"--model\.(init_args\.)?(optimizer|scheduler)\b")
+
+
+@dataclass
+class CommandLine:
+    """The typed arguments, config files first, so that a value typed anywhere wins over every file.
+
+    Args:
+        subcommand: the command, or None when only help can follow.
+        configs: config files, later ones layered over earlier ones.
+        overrides: everything else, in the order it was typed.
+    """
+
+    subcommand: str | None
+    configs: list[str] = field(default_factory=list)
+    overrides: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, typed: list[str], subcommands: list[str]) -> "CommandLine":
+        """Sort what was typed.
+
+        Raises:
+            LabError: when the command is unknown, or a config file is not there.
+        """
+        if not typed or typed[0] in ("-h", "--help"):
+            return cls(None, overrides=["--help"])
+        if typed[0] not in subcommands:
+            hint = nearest(typed[0], subcommands)
+            raise LabError(f'"{typed[0]}" is no command: choose one of {", ".join(subcommands)}{hint}')
+        line, rest = cls(typed[0]), iter(typed[1:])
+        for word in rest:
+            if word in ("-c", "--config"):
+                line.configs.append(next(rest, ""))
+            elif word.startswith("--config="):
+                line.configs.append(word.removeprefix("--config="))
+            else:
+                line.overrides.append(word)
+        for config in line.configs:
+            _check_config(config)
+        return line
+
+    @property
+    def arguments(self) -> list[str]:
+        return self._assemble([])
+
+    def with_model(self, model: dict[str, Any] | None) -> list[str]:
+        """The arguments with a model layered over the files and under the typed values."""
+        return self._assemble([] if model is None else [f"--model={json.dumps(model)}"])
+
+    def run_name(self, config: Any) -> str:
+        """The name of the experiment: that of its config file, or of its classes when it has none."""
+        files = [Path(path) for path in self.configs if Path(path).parent.name != "presets"]
+        if not files:
+            return "-".join(str(config[key].class_path).rsplit(".", 1)[-1] for key in ("model", "data"))
+        first = files[0].absolute()
+        in_run = first.name == "config.yaml" and re.fullmatch(r"version_\d+", first.parent.name)
+        return first.parent.parent.name if in_run else first.stem
+
+    def refuse_restored(self) -> None:
+        """Refuse a typed value that the state of a resumed optimizer or scheduler would overwrite.
+
+        Raises:
+            LabError: when there is one.
+        """
+        for word in self.overrides:
+            if RESTORED.match(word):
+                raise LabError(
+                    f"{word.split('=')[0]} cannot change in a resumed run: the optimizer and its learning rate are "
+                    f"restored from the checkpoint. Leave it out, or leave --ckpt_path out to start a new run."
+                )
+
+    def _assemble(self, layer: list[str]) -> list[str]:
+        words = [word for config in self.configs for word in ("--config", config)]
+        return [*([self.subcommand] if self.subcommand else []), *words, *layer, *self.overrides]
+
+
+def _check_config(config: str) -> None:
+    path = Path(config)
+    if not config or path.is_file():
+        return
+    there = sorted(file.name for file in path.parent.glob("*.yaml"))
+    hint = nearest(path.name, there)
+    listing = f" {path.parent} holds {', '.join(there)}{hint}" if there else ""
+    raise LabError(f"the config file {config} does not exist.{listing}")
+
+
+def checkpoint_path(command: str, given: str | None, root: Path, name: str) -> Path | None:
+    """The checkpoint that a command starts from: a path, or the "best" or "last" one of the newest run of a config.
+
+    Args:
+        command: fit, validate, test or predict.
+        given: what --ckpt_path says; None stands for a fresh start of fit, and for "best" elsewhere.
+        root: the folder of all runs.
+        name: the name of the config.
+
+    Raises:
+        LabError: when there is no such file, or it is no checkpoint.
+    """
+    kind = "best" if given is None and command != "fit" else given
+    if kind is None:
+        return None
+    if kind not in ("best", "last"):
+        path = Path(kind)
+        if not path.is_file():
+            raise LabError(f"the checkpoint {kind} does not exist: give a file, or one of the words best and last.")
+        load_checkpoint(path)
+        return path
+    found = newest_checkpoint(root, name, kind)
+    if found is None and command == "fit" and kind == "last":
+        return None
+    if found is None:
+        raise LabError(
+            f"no run of {name} in {root} has a {kind} checkpoint: run `python train.py fit` with its config first, "
+            f"or give --ckpt_path."
+        )
+    return found

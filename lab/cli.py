@@ -1,0 +1,211 @@
+"""The command line: Lightning's, with the laboratory's run folders, checkpoints and defaults."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+from lab.arguments import CommandLine, checkpoint_path
+from lab.checkpoints import compare_models, saved_model
+from lab.loggers import RunLogger
+from lab.predictions import PredictionsFile
+from lab.runs import next_version, run_of_checkpoint
+from lab.watch import EpochLines, FiniteLoss, ProgressBar, ResumableStop
+
+FIT_ONLY = ("ckpt_path", "test_after_fit")
+
+
+class LabTrainer(Trainer):
+    """Lightning's Trainer, and a command that only fetches data."""
+
+    def download(self, model: Any, datamodule: Any) -> None:
+        """Download the data of a config without training, for a machine whose nodes have no network."""
+        datamodule.prepare_data()
+        print("The data is in place.")
+
+
+class SaveConfig(SaveConfigCallback):
+    """Saves what repeats the run: the whole configuration, less what names a checkpoint or a follow-up."""
+
+    def __init__(self, parser: LightningArgumentParser, config: Namespace, **kwargs: Any) -> None:
+        config = config.clone()
+        for key in FIT_ONLY:
+            config.pop(key, None)
+        super().__init__(parser, config, overwrite=True, **kwargs)
+
+    def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        if stage == "fit":
+            super().setup(trainer, pl_module, stage)
+
+
+class LabCLI(LightningCLI):
+    """Lightning's command line for tasks, datamodules and networks named in YAML.
+
+    Args:
+        command_line: what the person typed.
+    """
+
+    def __init__(self, command_line: CommandLine) -> None:
+        self.command_line = command_line
+        super().__init__(
+            args=command_line.arguments,
+            trainer_class=LabTrainer,
+            trainer_defaults={"default_root_dir": "runs"},
+            seed_everything_default=0,
+            save_config_callback=SaveConfig,
+            auto_configure_optimizers=False,
+            parser_kwargs={"exit_on_error": False},
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        return {**LightningCLI.subcommands(), "download": {"model", "datamodule"}}
+
+    def _add_subcommands(self, parser: LightningArgumentParser, **kwargs: Any) -> None:
+        """Build the parser of the subcommand in use alone: the others would cost more than the import of Lightning."""
+        self._subcommand_parsers = {}
+        group = parser.add_subcommands()
+        for name in self.subcommands():
+            description = (getattr(self.trainer_class, name).__doc__ or "").strip().split("\n")[0]
+            if name == self.command_line.subcommand:
+                subparser = self._prepare_subcommand_parser(
+                    self.trainer_class, name, description=description, exit_on_error=False
+                )
+                self._subcommand_parsers[name] = subparser
+            else:
+                subparser = LightningArgumentParser(description=description)
+            group.add_subcommand(name, subparser, help=description)
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--monitor", type=str, default="val/loss", help="The metric that picks the best checkpoint.")
+        parser.add_argument(
+            "--monitor_mode", type=str, default="min", choices=("min", "max"), help="Which value of it is best."
+        )
+        parser.add_argument("--compile", type=bool, default=False, help="Compile the network with torch.compile.")
+        if self.command_line.subcommand == "fit":
+            parser.add_argument(
+                "--test_after_fit", type=bool, default=False, help="Test the best checkpoint after training."
+            )
+
+    def _parse_ckpt_path(self) -> None:
+        """Resolve the checkpoint; its model is the one to build, but for what the command line says of it."""
+        command = self.config["subcommand"]
+        if command == "download":
+            return
+        config = self.config[command]
+        root = Path(config.trainer.default_root_dir)
+        self.run_name = self.command_line.run_name(config)
+        path = checkpoint_path(command, config.ckpt_path, root, self.run_name)
+        if path is not None:
+            self._take_model_from(path, command)
+        elif config.ckpt_path == "last":
+            rank_zero_print(f"No run of {self.run_name} has a last checkpoint yet: starting afresh.")
+        self.config[command].ckpt_path = None if path is None else str(path)
+        self.run_dir = self._choose_run_dir(command, path, root)
+
+    def _take_model_from(self, path: Path, command: str) -> None:
+        rank_zero_print(f"Checkpoint: {path}")
+        if command == "fit":
+            self.command_line.refuse_restored()
+        model = saved_model(path)
+        if model is None:
+            return
+        layered = self.parser.parse_args(self.command_line.with_model(model))
+        configured = self.config[command].model.as_dict()
+        note = compare_models(path, layered[command].model.as_dict(), configured, self.run_name)
+        if note:
+            rank_zero_print(note)
+        self.config = layered
+
+    def _choose_run_dir(self, command: str, checkpoint: Path | None, root: Path) -> Path:
+        """A new folder for a new run; the checkpoint's folder to resume, validate, test or predict."""
+        inherited = os.environ.get("ARCHLAB_RUN_DIR") if "LOCAL_RANK" in os.environ else None
+        if inherited:  # this is another process of a run that is under way
+            return Path(inherited)
+        run = run_of_checkpoint(checkpoint) if checkpoint else None
+        resumes = command != "fit" or (checkpoint is not None and checkpoint.name == "last.ckpt")
+        if run is None or not resumes:
+            run = root / self.run_name / f"version_{next_version(root, self.run_name)}"
+        os.environ["ARCHLAB_RUN_DIR"] = str(run)
+        return run
+
+    def before_instantiate_classes(self) -> None:
+        logger = self.config[self.subcommand].trainer.logger
+        for item in logger if isinstance(logger, list) else [logger]:
+            if isinstance(item, Namespace) and item.class_path.endswith("WandbLogger"):
+                if item.init_args.project in (None, "lightning_logs"):
+                    item.init_args.project = self.run_name
+                item.init_args.save_dir = str(self.run_dir)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        if self.subcommand == "download":
+            return LabTrainer(logger=False, barebones=True)
+        trainer_config = self._get(self.config_init, "trainer")
+        self.best = ModelCheckpoint(
+            filename="best",
+            monitor=self._get(self.config, "monitor"),
+            mode=self._get(self.config, "monitor_mode"),
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+        )
+        self.last = ModelCheckpoint(filename="last", enable_version_counter=False)
+        callbacks: list[Callback] = [ResumableStop(self.last), FiniteLoss(), PredictionsFile()]
+        if trainer_config.enable_checkpointing is not False:
+            callbacks += [self.best, self.last]
+        bar = trainer_config.enable_progress_bar
+        if bar is None:
+            bar = sys.stdout.isatty()
+        callbacks.append(ProgressBar() if bar else EpochLines())
+        self.trainer_defaults["callbacks"] = callbacks
+        return super().instantiate_trainer(
+            logger=self._loggers(trainer_config.logger), enable_progress_bar=bar, **kwargs
+        )
+
+    def _loggers(self, logger: Any) -> list[Logger]:
+        """The run's own logger first, then those of the config; TensorBoard when it names none."""
+        folder, name = self.run_dir.parent, self.run_dir.name
+        own = RunLogger(folder.parent, name=folder.name, version=name)
+        if logger is None or logger is True:
+            logger = TensorBoardLogger(folder.parent, name=folder.name, version=name, default_hp_metric=False)
+        if logger is False:
+            return [own]
+        return [own, *(logger if isinstance(logger, list) else [logger])]
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        if self._get(self.config, "compile"):
+            self.model.net.compile()
+        self.stopped_by: int | None = None
+        previous = signal.signal(signal.SIGINT, self._stop_like_sigterm)
+        try:
+            super()._run_subcommand(subcommand)
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+    def _stop_like_sigterm(self, signum: int, frame: Any) -> None:
+        """The first Ctrl-C stops the run after the current batch, as SIGTERM does; a second one stops it at once."""
+        if self.stopped_by is not None:
+            raise KeyboardInterrupt
+        self.stopped_by = signum
+        print("\nStopping after this batch; press Ctrl-C again to stop at once.", flush=True)
+        signal.raise_signal(signal.SIGTERM)
+
+    def after_fit(self) -> None:
+        if not self.trainer.is_global_zero or self.trainer.fast_dev_run or not self.best.best_model_path:
+            return
+        print(f"Best {self.best.monitor}: {float(self.best.best_model_score):.4f}")
+        print(f"Run folder: {self.run_dir}")
+        config = self.run_dir / "config.yaml"
+        print(f"Test it: python train.py test --config {config} --ckpt_path {self.best.best_model_path}", flush=True)
+
+
+def rank_zero_print(text: str) -> None:
+    """Print once, also when a launcher starts this program in several processes."""
+    if int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", 0))) == 0:
+        print(text, flush=True)

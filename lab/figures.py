@@ -1,0 +1,46 @@
+"""The one helper that saves a figure: a file in the run folder first, then every logger that takes images."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.loggers import run_dir
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+    from matplotlib.figure import Figure
+
+DOTS_PER_INCH = 150
+
+
+def save_figure(figure: "Figure", name: str, trainer: "Trainer") -> Path | None:
+    """Save a figure as ``<run>/figures/<name>_<step>.png``, and show it to the loggers that take images.
+
+    Args:
+        figure: a matplotlib figure, made with ``matplotlib.figure.Figure`` so that no window system is needed.
+        name: what the figure shows, such as ``"attention"``.
+        trainer: the trainer whose run the figure belongs to.
+
+    Returns:
+        the file, or None where none is written: in a fast development run, and in all processes but the first.
+    """
+    folder = run_dir(trainer)
+    if folder is None or not trainer.is_global_zero:
+        return None
+    path = folder / "figures" / f"{name}_{trainer.global_step}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".png")
+    os.close(handle)
+    try:
+        figure.savefig(part, dpi=DOTS_PER_INCH, bbox_inches="tight")
+        os.chmod(part, 0o644)
+        os.replace(part, path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+    for logger in trainer.loggers:
+        if hasattr(logger, "log_image"):  # Weights & Biases, Comet
+            logger.log_image(name, [str(path)], step=trainer.global_step)
+        elif hasattr(getattr(logger, "experiment", None), "add_figure"):  # TensorBoard
+            logger.experiment.add_figure(name, figure, trainer.global_step, close=False)
+    return path

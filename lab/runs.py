@@ -1,0 +1,91 @@
+"""Run folders: runs/<config name>/version_<n>/ with config.yaml, metrics.csv, checkpoints/ and figures/."""
+
+import csv
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningDataModule, LightningModule
+
+
+def run_versions(root: Path, name: str) -> Iterator[tuple[int, Path]]:
+    """The (version, folder) of every run of a config, newest first."""
+    found = {}
+    for folder in (root / name).glob("version_*"):
+        if folder.is_dir() and (number := re.fullmatch(r"version_(\d+)", folder.name)):
+            found[int(number[1])] = folder
+    return iter(sorted(found.items(), reverse=True))
+
+
+def next_version(root: Path, name: str) -> int:
+    """The version of the next run of a config."""
+    return next((version + 1 for version, _ in run_versions(root, name)), 0)
+
+
+def run_of_checkpoint(path: Path) -> Path | None:
+    """The run folder that a checkpoint lies in, or None."""
+    folder = path.parent.parent
+    inside = path.parent.name == "checkpoints" and re.fullmatch(r"version_\d+", folder.name)
+    return folder if inside else None
+
+
+def read_metrics(run_dir: str | Path) -> dict[str, tuple[list[int], list[float]]]:
+    """The metrics of a run, read from its ``metrics.csv``.
+
+    Args:
+        run_dir: a run folder, ``runs/<config name>/version_<n>``.
+
+    Returns:
+        for each metric, the steps at which it was logged and its values.
+
+    Raises:
+        LabError: when the folder holds no ``metrics.csv``.
+    """
+    path = Path(run_dir) / "metrics.csv"
+    if not path.is_file():
+        raise LabError(f"{path} does not exist: give the folder of a run, such as runs/vit_digits/version_0.")
+    metrics: dict[str, tuple[list[int], list[float]]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            for name, value in row.items():
+                if value and name not in ("step", "epoch"):
+                    steps, values = metrics.setdefault(name, ([], []))
+                    steps.append(int(row["step"]))
+                    values.append(float(value))
+    return metrics
+
+
+def load_run(run_dir: str | Path) -> "tuple[LightningModule, LightningDataModule]":
+    """The trained module and the datamodule of a finished run, for a notebook.
+
+    The module has the weights of the best checkpoint (the last one when there is no best), is on the CPU and in
+    evaluation mode; the datamodule has yet to be set up (``datamodule.prepare_data(); datamodule.setup("test")``).
+
+    Args:
+        run_dir: a run folder, ``runs/<config name>/version_<n>``, as ``train.py fit`` leaves it.
+
+    Raises:
+        LabError: when the folder holds no ``config.yaml`` or no checkpoint.
+    """
+    import yaml
+    from jsonargparse import ArgumentParser
+    from lightning.pytorch import LightningDataModule
+
+    run_dir = Path(run_dir)
+    checkpoints = [run_dir / "checkpoints" / f"{kind}.ckpt" for kind in ("best", "last")]
+    checkpoint = next((path for path in checkpoints if path.is_file()), None)
+    if checkpoint is None or not (run_dir / "config.yaml").is_file():
+        raise LabError(f"{run_dir} is no finished run: it must hold config.yaml and checkpoints/best.ckpt.")
+    config = yaml.safe_load((run_dir / "config.yaml").read_text())
+    room, class_name = config["model"]["class_path"].rsplit(".", 1)
+    module_class = getattr(importlib.import_module(room), class_name)
+    module = module_class.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
+    parser = ArgumentParser()
+    parser.add_subclass_arguments(LightningDataModule, "data")
+    datamodule = parser.instantiate(parser.parse_object({"data": config["data"]})).data
+    return module.eval(), datamodule

@@ -1,0 +1,116 @@
+"""What guards a run: a clean stop on a signal, a stop on a loss that is no number, a line an epoch in a log file."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import Tensor
+
+from lab.errors import LabError
+from lab.loggers import RunLogger
+
+
+class ResumableStop(Callback):
+    """Saves ``last.ckpt`` when SIGTERM (or Ctrl-C, which ``train.py`` turns into it) stops a run between two batches.
+
+    On resuming it drops what ``metrics.csv`` holds from beyond the checkpoint.
+
+    Args:
+        last: the callback that keeps ``last.ckpt``.
+    """
+
+    def __init__(self, last: ModelCheckpoint) -> None:
+        self.last = last
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        fitting = trainer.state.fn == "fit" and not trainer.sanity_checking and not trainer.fast_dev_run
+        if isinstance(exception, SIGTERMException) and fitting and self.last.dirpath:
+            trainer.save_checkpoint(Path(self.last.dirpath) / "last.ckpt")
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.state.fn == "fit" and trainer.is_global_zero:
+            for logger in trainer.loggers:
+                if isinstance(logger, RunLogger):
+                    logger.forget_after(checkpoint["global_step"])
+
+
+class FiniteLoss(Callback):
+    """Stops a run whose loss is NaN or infinite, before a checkpoint can hold what came of it.
+
+    On a CPU each loss is looked at before its gradient is taken. Elsewhere a look would wait for the device, so
+    the losses are collected and looked at together: every ``log_every_n_steps`` and before anything is saved.
+    """
+
+    def __init__(self) -> None:
+        self.losses: list[tuple[int, Tensor]] = []
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        self.losses.append((trainer.global_step, loss.detach()))
+        if loss.device.type == "cpu" or len(self.losses) >= trainer.log_every_n_steps:
+            self._look(trainer)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._look(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._look(trainer)
+
+    def _look(self, trainer: Trainer) -> None:
+        steps, losses = [step for step, _ in self.losses], [loss for _, loss in self.losses]
+        self.losses = []
+        if not losses or torch.stack(losses).isfinite().all():
+            return
+        step, loss = next((step, loss) for step, loss in zip(steps, losses, strict=True) if not loss.isfinite())
+        kept = [str(Path(callback.dirpath) / "last.ckpt") for callback in _last_checkpoints(trainer)]
+        where = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint had been saved yet"
+        raise LabError(
+            f"the loss became {loss.item()} at step {step} (epoch {trainer.current_epoch}), so the run was stopped; "
+            f"{where}. Lower the learning rate (model.optimizer.lr), or set trainer.gradient_clip_val."
+        )
+
+
+def _last_checkpoints(trainer: Trainer) -> list[ModelCheckpoint]:
+    callbacks = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
+    return [callback for callback in callbacks if callback.dirpath and (Path(callback.dirpath) / "last.ckpt").is_file()]
+
+
+class ProgressBar(RichProgressBar):
+    """Lightning's rich bar with the loss of the current batch, drawn ten times a second instead of every batch."""
+
+    SECONDS_BETWEEN = 0.1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn, self._loss = 0.0, float("nan")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        now, is_last = time.perf_counter(), batch_idx + 1 == trainer.num_training_batches
+        if now - self._drawn < self.SECONDS_BETWEEN and not is_last:
+            return
+        self._drawn, self._loss = now, float(outputs["loss"])
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        metrics = {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+        return {"loss": round(self._loss, 4), **metrics}
+
+
+class EpochLines(Callback):
+    """Prints one line an epoch, where a progress bar would flood a log file."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        metrics = "  ".join(f"{name} {value:.4f}" for name, value in sorted(trainer.callback_metrics.items()))
+        total = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "?"
+        seconds = time.perf_counter() - self.started
+        print(f"epoch {trainer.current_epoch + 1}/{total}  {metrics}  {seconds:.1f} s", flush=True)

@@ -1,0 +1,7 @@
+"""One LightningModule per task."""
+
+from lit_models.image_classifier import LitImageClassifier
+from lit_models.schedules import WarmupCosine
+from lit_models.task import LitTask
+
+__all__ = ["LitImageClassifier", "LitTask", "WarmupCosine"]

@@ -1,0 +1,67 @@
+"""What every task shares: an injected network, optimizer and scheduler, and checkpoints without pickled objects."""
+
+import inspect
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+
+class LitTask(LightningModule):
+    """A LightningModule around an injected network.
+
+    A checkpoint of a run started by ``train.py`` holds the class paths of the network, the optimizer and the
+    scheduler, and reloads by itself; one of a task built in Python holds the plain arguments only and reloads once
+    the same ``net`` is passed. Either way it loads with ``weights_only=True``.
+
+    Args:
+        net: the architecture.
+        optimizer: from parameters to an optimizer; AdamW with torch's defaults when None.
+        scheduler: from an optimizer to a learning-rate scheduler, stepped each epoch; one with an argument
+            ``total_steps`` gets the length of the run and is stepped each batch.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        optimizer: OptimizerCallable | None = None,
+        scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        # No default class in the signature: the command line would lend its arguments to whichever class replaces it.
+        self.optimizer = optimizer or torch.optim.AdamW
+        self.scheduler = scheduler
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.optimizer(self.parameters())
+        if self.scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer)}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave out the hyperparameters that only a pickle could hold."""
+        hparams = checkpoint.get("hyper_parameters", {})
+        checkpoint["hyper_parameters"] = {name: value for name, value in hparams.items() if _is_plain(value)}
+
+    def _schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        # What YAML names arrives as a partial of an opaque factory, all arguments of the class in its keywords.
+        given = getattr(self.scheduler, "keywords", {})
+        if "total_steps" in {*given, *inspect.signature(self.scheduler).parameters}:
+            total_steps = given.get("total_steps") or self.trainer.estimated_stepping_batches
+            return {"scheduler": self.scheduler(optimizer, total_steps=total_steps), "interval": "step"}
+        scheduler = self.scheduler(optimizer)
+        monitor = {"monitor": "val/loss"} if isinstance(scheduler, ReduceLROnPlateau) else {}
+        return {"scheduler": scheduler, **monitor}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is built from numbers, strings and None alone."""
+    if isinstance(value, dict):
+        return all(_is_plain(item) for pair in value.items() for item in pair)
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return type(value) in (int, float, bool, str, type(None))
