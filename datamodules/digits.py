@@ -51,9 +51,7 @@ class DigitsDataModule(InMemoryDataModule):
         labels = torch.from_numpy(data.target).long()
         if self.flatten:
             images = images.flatten(1)
-        rest, test = train_test_split(
-            range(len(labels)), test_size=0.2, stratify=data.target, random_state=self.seed
-        )
+        rest, test = train_test_split(range(len(labels)), test_size=0.2, stratify=data.target, random_state=self.seed)
         if not training:
             return {"test": (images[test], labels[test])}
         train, val = split_indices(len(rest), self.val_fraction, self.seed)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lab.checkpoints import load_checkpoint, newest_checkpoint
 from lab.errors import LabError, nearest
 
@@ -28,8 +30,14 @@ class CommandLine:
     overrides: list[str] = field(default_factory=list)
 
     @classmethod
-    def read(cls, typed: list[str], subcommands: list[str]) -> "CommandLine":
-        """Sort what was typed.
+    def read(cls, typed: list[str], subcommands: list[str], classes: dict[str, str]) -> "CommandLine":
+        """Sort what was typed, and give the laboratory's classes their full paths.
+
+        Args:
+            typed: the words after ``train.py``.
+            subcommands: the commands there are.
+            classes: the full path of each class by its short name. Without them jsonargparse asks which of all
+                imported classes of that name is meant: torchvision has a VisionTransformer too.
 
         Raises:
             LabError: when the command is unknown, or a config file is not there.
@@ -46,7 +54,8 @@ class CommandLine:
             elif word.startswith("--config="):
                 line.configs.append(word.removeprefix("--config="))
             else:
-                line.overrides.append(word)
+                key, equals, value = word.rpartition("=")
+                line.overrides.append(key + equals + classes.get(value, value))
         for config in line.configs:
             _check_config(config)
         return line
@@ -88,12 +97,19 @@ class CommandLine:
 
 def _check_config(config: str) -> None:
     path = Path(config)
-    if not config or path.is_file():
+    if path.is_file():
+        try:
+            yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+            reason = getattr(error, "problem", None) or error
+            raise LabError(f"the config file {config} is no valid YAML{where}: {reason}.") from error
         return
     there = sorted(file.name for file in path.parent.glob("*.yaml"))
     hint = nearest(path.name, there)
     listing = f" {path.parent} holds {', '.join(there)}{hint}" if there else ""
-    raise LabError(f"the config file {config} does not exist.{listing}")
+    raise LabError(f'the config file "{config}" does not exist.{listing}')
 
 
 def checkpoint_path(command: str, given: str | None, root: Path, name: str) -> Path | None:

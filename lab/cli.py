@@ -4,13 +4,14 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lab.arguments import CommandLine, checkpoint_path
 from lab.checkpoints import compare_models, saved_model
@@ -52,6 +53,8 @@ class LabCLI(LightningCLI):
         command_line: what the person typed.
     """
 
+    known_keys: ClassVar[list[str]] = []
+
     def __init__(self, command_line: CommandLine) -> None:
         self.command_line = command_line
         super().__init__(
@@ -79,12 +82,13 @@ class LabCLI(LightningCLI):
                     self.trainer_class, name, description=description, exit_on_error=False
                 )
                 self._subcommand_parsers[name] = subparser
+                LabCLI.known_keys = [action.dest for action in subparser._actions]
             else:
                 subparser = LightningArgumentParser(description=description)
             group.add_subcommand(name, subparser, help=description)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--monitor", type=str, default="val/loss", help="The metric that picks the best checkpoint.")
+        parser.add_argument("--monitor", type=str, default="val/loss", help="Metric that picks the best checkpoint.")
         parser.add_argument(
             "--monitor_mode", type=str, default="min", choices=("min", "max"), help="Which value of it is best."
         )
@@ -181,28 +185,54 @@ class LabCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         if self._get(self.config, "compile"):
             self.model.net.compile()
-        self.stopped_by: int | None = None
+        self.interrupted = False
         previous = signal.signal(signal.SIGINT, self._stop_like_sigterm)
         try:
             super()._run_subcommand(subcommand)
+        except SIGTERMException:
+            self._tell_how_to_resume("Ctrl-C" if self.interrupted else "SIGTERM")
+            raise SystemExit(130 if self.interrupted else 143) from None
         finally:
             signal.signal(signal.SIGINT, previous)
 
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """The arguments of the Trainer's method; a checkpoint is never unpickled."""
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        return kwargs if subcommand == "download" else {**kwargs, "weights_only": True}
+
     def _stop_like_sigterm(self, signum: int, frame: Any) -> None:
         """The first Ctrl-C stops the run after the current batch, as SIGTERM does; a second one stops it at once."""
-        if self.stopped_by is not None:
+        if self.interrupted:
             raise KeyboardInterrupt
-        self.stopped_by = signum
+        self.interrupted = True
         print("\nStopping after this batch; press Ctrl-C again to stop at once.", flush=True)
         signal.raise_signal(signal.SIGTERM)
 
+    def _tell_how_to_resume(self, cause: str) -> None:
+        last = self.run_dir / "checkpoints" / "last.ckpt"
+        if self.subcommand == "fit" and last.is_file():
+            rank_zero_print(f"Stopped by {cause} at step {self.trainer.global_step}; {last} is saved.")
+            rank_zero_print(f"Resume it: python train.py fit --config {self.run_dir / 'config.yaml'} --ckpt_path last")
+        else:
+            rank_zero_print(f"Stopped by {cause}.")
+
     def after_fit(self) -> None:
-        if not self.trainer.is_global_zero or self.trainer.fast_dev_run or not self.best.best_model_path:
+        """Say what came of the run and how to test it, or test it at once."""
+        best = self.best.best_model_path
+        if self.trainer.fast_dev_run or not best:
             return
-        print(f"Best {self.best.monitor}: {float(self.best.best_model_score):.4f}")
-        print(f"Run folder: {self.run_dir}")
         config = self.run_dir / "config.yaml"
-        print(f"Test it: python train.py test --config {config} --ckpt_path {self.best.best_model_path}", flush=True)
+        rank_zero_print(f"Best {self.best.monitor}: {float(self.best.best_model_score):.4f}")
+        rank_zero_print(f"Run folder: {self.run_dir}")
+        rank_zero_print(f"Test it: python train.py test --config {config} --ckpt_path {best}")
+        if self._get(self.config, "test_after_fit"):
+            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best, weights_only=True)
+
+    def after_test(self) -> None:
+        rank_zero_print(f"Run folder: {self.run_dir}")
+
+    def after_predict(self) -> None:
+        rank_zero_print(f"Predictions: {self.run_dir / 'predictions.csv'}")
 
 
 def rank_zero_print(text: str) -> None:

@@ -1,6 +1,7 @@
 """The entry of train.py: what was typed goes in, an exit status comes out, mistakes are told in one sentence."""
 
 import importlib
+import logging
 import os
 import sys
 import warnings
@@ -12,37 +13,44 @@ ROOMS = ("callbacks", "datamodules", "lit_models", "nets")
 def main(typed: Sequence[str] | None = None) -> int:
     """Run a command.
 
+    With the environment variable ARCHLAB_TRACEBACK set, a mistake shows its traceback instead of a sentence.
+
     Args:
         typed: the words after ``train.py``; those of the process when None.
 
     Returns:
-        0 after success, 1 after a mistake that was told in one sentence, 2 after one in the arguments,
-        130 after Ctrl-C, 143 after SIGTERM.
-    """
-    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's own calls
-    from lightning.pytorch.utilities.exceptions import SIGTERMException
+        0 after success, 1 after a mistake that was told in one sentence.
 
+    Raises:
+        SystemExit: with status 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # they concern Lightning's own calls
     from lab.arguments import CommandLine
     from lab.cli import LabCLI
     from lab.messages import explain
 
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # batches are slices of tensors
-    sys.path.insert(0, os.getcwd())
-    for room in ROOMS:  # so that their classes are known by their short names
-        importlib.import_module(room)
-    typed = list(sys.argv[1:] if typed is None else typed)
-    sys.argv = sys.argv[:1]
-    stopped_by = None
+    _quieten()
+    rooms = [importlib.import_module(room) for room in ROOMS]
+    classes = {name: f"{room.__name__}.{name}" for room in rooms for name in room.__all__ if name[0].isupper()}
+    typed, sys.argv = list(sys.argv[1:] if typed is None else typed), sys.argv[:1]
     try:
-        LabCLI(CommandLine.read(typed, list(LabCLI.subcommands())))
-    except SIGTERMException:
-        return 130 if stopped_by else 143
-    except KeyboardInterrupt:
-        return 130
+        LabCLI(CommandLine.read(typed, list(LabCLI.subcommands()), classes))
     except Exception as error:
-        sentence = explain(error)
+        sentence = explain(error, LabCLI.known_keys)
         if sentence is None or os.environ.get("ARCHLAB_TRACEBACK"):
             raise
         print(f"error: {sentence}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped by Ctrl-C before the run began.", file=sys.stderr)
+        raise SystemExit(130) from None
     return 0
+
+
+def _quieten() -> None:
+    """Silence what is no news: an advertisement, and advice that does not hold for data in memory."""
+    rank_zero = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    rank_zero.addFilter(lambda record: "Tip:" not in record.getMessage())
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own folder

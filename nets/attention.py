@@ -77,7 +77,8 @@ class MultiHeadAttention(nn.Module):
     r"""Multi-head self-attention whose width per head is free of the width of the embedding.
 
     "Attention Is All You Need" (Vaswani et al., 2017), https://arxiv.org/abs/1706.03762.
-    head_h = softmax(Q_h K_hᵀ/√D) V_h with Q_h = X W_h^Q, K_h = X W_h^K, V_h = X W_h^V; output = [head_1, …, head_H] W^O.
+    head_h = softmax(Q_h K_hᵀ/√D) V_h with Q_h = X W_h^Q, K_h = X W_h^K, V_h = X W_h^V;
+    output = [head_1, …, head_H] W^O.
 
     Args:
         embed_dim: width E of the tokens, ≥ 1.

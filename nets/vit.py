@@ -107,9 +107,7 @@ class VisionTransformer(nn.Module):
         return self.dropout(x + self.position_embedding)
 
 
-def _check_sizes(
-    image_size: int, patch_size: int, in_channels: int, num_classes: int, depth: int, pool: str
-) -> None:
+def _check_sizes(image_size: int, patch_size: int, in_channels: int, num_classes: int, depth: int, pool: str) -> None:
     sizes = {
         "image_size": image_size,
         "patch_size": patch_size,

@@ -1,0 +1,147 @@
+"""Pictures of what a vision transformer attends to."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from callbacks.observing import undisturbed
+from lab.figures import save_figure
+from nets.attention import attention_rollout
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class AttentionMaps(Callback):
+    """Draws the attention of every layer and head over an example image, and the rollout through all layers.
+
+    Works for a network with ``forward(images, return_weights=True) -> (logits, weights)`` and
+    ``attention_to_patches(weights)``. Draws ``attention_<step>.png`` and ``attention_rollout_<step>.png`` when
+    training and testing end, and in between when asked to.
+
+    Args:
+        index: which image of the validation split (the test split in ``test``), ≥ 0.
+        num_examples: how many images, from ``index`` on, the rollout shows, ≥ 1.
+        every_n_epochs: also draw after every so many epochs, ≥ 1; None draws at the end alone.
+
+    Raises:
+        ValueError: when an argument is out of its range, or the network cannot return its weights.
+    """
+
+    def __init__(self, index: int = 0, num_examples: int = 6, every_n_epochs: int | None = None) -> None:
+        for name, value, least in (
+            ("index", index, 0), ("num_examples", num_examples, 1), ("every_n_epochs", every_n_epochs, 1)
+        ):  # fmt: skip
+            if value is not None and value < least:
+                raise ValueError(f"{name} must be at least {least}, but it is {value}.")
+        self.index, self.num_examples, self.every_n_epochs = index, num_examples, every_n_epochs
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if not hasattr(pl_module.net, "attention_to_patches"):
+            raise ValueError(
+                f"AttentionMaps needs a network with attention_to_patches, such as nets.VisionTransformer, but the "
+                f"network is {type(pl_module.net).__name__}: take AttentionMaps out of trainer.callbacks."
+            )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            self._draw(trainer, pl_module, "val")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw(trainer, pl_module, "test")
+
+    def _draw(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
+        if not trainer.is_global_zero:
+            return
+        dataset, net = trainer.datamodule.datasets[split], pl_module.net
+        first = min(self.index, len(dataset) - 1)
+        chosen = range(first, min(first + self.num_examples, len(dataset)))
+        images, labels = (tensor.to(pl_module.device) for tensor in dataset.__getitems__(list(chosen)))
+        with undisturbed(net):
+            logits, weights = net(images, return_weights=True)
+            maps = torch.stack([net.attention_to_patches(layer) for layer in weights], dim=1)  # (B, L, H, S/P, S/P)
+            rollout = net.attention_to_patches(attention_rollout(weights))  # (B, S/P, S/P)
+        names = getattr(trainer.datamodule, "class_names", None) or [str(n) for n in range(logits.shape[-1])]
+        titles = [
+            f"label {names[label]}, read as {names[read]}"
+            for label, read in zip(labels.tolist(), logits.argmax(dim=-1).tolist(), strict=True)
+        ]
+        save_figure(draw_attention(images[0].cpu(), maps[0].cpu(), titles[0]), f"attention_{split}", trainer)
+        save_figure(draw_rollout(images.cpu(), rollout.cpu(), titles), f"attention_rollout_{split}", trainer)
+
+
+def draw_attention(image: Tensor, maps: Tensor, title: str) -> "Figure":
+    """The attention of every layer (rows) and head (columns) over an image.
+
+    Args:
+        image: the image.
+        maps: how much the read-out attends to each patch.
+        title: what the image is.
+
+    Shapes:
+        image (I, S, S), maps (L, H, P, P)
+    """
+    from matplotlib.figure import Figure
+
+    num_layers, num_heads = maps.shape[:2]
+    side = 1.15
+    figure = Figure(figsize=(side * (num_heads + 1.6) + 0.8, side * num_layers + 1.0), layout="constrained")
+    picture, grid = figure.subfigures(1, 2, width_ratios=[1.6, num_heads + 0.6])
+    axes = picture.subplots()
+    _show(axes, image)
+    axes.set_title("image", fontsize=10)
+    figure.suptitle(f"Attention to each patch — {title}", fontsize=12)
+    for layer, row in enumerate(grid.subplots(num_layers, num_heads, squeeze=False)):
+        for head, axes in enumerate(row):
+            shown = _overlay(axes, image, maps[layer, head], float(maps.max()))
+            if layer == 0:
+                axes.set_title(f"head {head + 1}", fontsize=9)
+            if head == 0:
+                axes.set_ylabel(f"layer {layer + 1}", fontsize=9)
+    bar = grid.colorbar(shown, ax=grid.axes, shrink=0.8, pad=0.02)
+    bar.set_label("attention weight", fontsize=9)
+    return figure
+
+
+def draw_rollout(images: Tensor, rollout: Tensor, titles: list[str]) -> "Figure":
+    """Images (top) and the attention rollout over each (bottom).
+
+    Shapes:
+        images (B, I, S, S), rollout (B, P, P), one title an image
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.0 * len(images) + 0.9, 4.9), layout="constrained")
+    figure.suptitle("Attention rollout: where the read-out looks, through all layers", fontsize=12)
+    rows = figure.subplots(2, len(images), squeeze=False)
+    for index, (above, below) in enumerate(rows.T):
+        _show(above, images[index])
+        above.set_title(titles[index].replace(", ", "\n"), fontsize=10)
+        shown = _overlay(below, images[index], rollout[index], float(rollout.max()))
+    bar = figure.colorbar(shown, ax=rows[1].tolist(), shrink=0.9, pad=0.02)
+    bar.set_label("attention weight", fontsize=9)
+    return figure
+
+
+def _show(axes: "Axes", image: Tensor) -> None:
+    channels = image.movedim(0, -1)
+    axes.imshow(channels.squeeze(-1), cmap="gray_r" if len(image) == 1 else None)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _overlay(axes: "Axes", image: Tensor, patches: Tensor, largest: float):
+    """Attention as colour, the image as ink over it."""
+    height, width = image.shape[-2:]
+    shown = axes.imshow(patches, cmap="viridis", vmin=0, vmax=largest, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+    ink = image.mean(dim=0)
+    axes.imshow(torch.ones_like(ink), cmap="gray", vmin=0, vmax=1, alpha=(0.4 * ink.clamp(0, 1)).numpy())
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return shown

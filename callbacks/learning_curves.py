@@ -1,0 +1,86 @@
+"""Loss trajectories of a run, or of several runs, on one axis."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from lab.figures import save_figure
+from lab.loggers import run_dir
+from lab.runs import read_metrics
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Metrics = Mapping[str, tuple[list[int], list[float]]]
+
+
+class LearningCurves(Callback):
+    """Draws the training and validation loss of the run so far, from its ``metrics.csv``, when training ends.
+
+    Also when it ends by an error or a signal: that is when one most wants to look.
+
+    Args:
+        metrics: which metrics share the axis.
+        ylabel: the label of the axis, with its unit.
+    """
+
+    def __init__(
+        self, metrics: tuple[str, ...] = ("train/loss", "val/loss"), ylabel: str = "cross-entropy (nats)"
+    ) -> None:
+        self.metrics, self.ylabel = metrics, ylabel
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._draw(trainer)
+
+    def _draw(self, trainer: Trainer) -> None:
+        folder = run_dir(trainer)
+        if folder is None or not trainer.is_global_zero:
+            return
+        for logger in trainer.loggers:
+            logger.save()
+        if not (folder / "metrics.csv").is_file():
+            return
+        logged = read_metrics(folder)
+        curves = {name: logged[name] for name in self.metrics if name in logged}
+        if curves:
+            save_figure(draw_learning_curves(curves, folder.parent.name, self.ylabel), "learning_curves", trainer)
+
+
+def draw_learning_curves(curves: Metrics, title: str, ylabel: str) -> "Figure":
+    """Curves over the training step, the smallest value of each marked; a logarithmic axis where they span a decade.
+
+    Args:
+        curves: for each name, the steps and the values, as ``lab.read_metrics`` gives them.
+        title: what was trained.
+        ylabel: the label of the axis, with its unit.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    figure = Figure(figsize=(7.0, 4.4), layout="constrained")
+    axes = figure.subplots()
+    for name, (steps, values) in curves.items():
+        (line,) = axes.plot(steps, values, marker=".", label=name)
+        best = min(range(len(values)), key=values.__getitem__)
+        axes.plot(
+            steps[best], values[best], "o", color=line.get_color(), markerfacecolor="none", markersize=10,
+            label=f"lowest: {values[best]:.4f} at step {steps[best]}",
+        )  # fmt: skip
+    smallest = min(min(values) for _, values in curves.values())
+    largest = max(max(values) for _, values in curves.values())
+    if smallest > 0 and largest > 10 * smallest:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("optimizer step")
+    axes.set_ylabel(ylabel)
+    axes.set_title(f"Learning curves — {title}")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend()
+    return figure
