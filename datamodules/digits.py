@@ -28,7 +28,7 @@ class DigitsDataModule(InMemoryDataModule):
     """
 
     num_classes = 10
-    class_names = [str(digit) for digit in range(10)]
+    class_names = tuple(str(digit) for digit in range(10))
 
     def __init__(
         self,

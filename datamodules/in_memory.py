@@ -81,7 +81,7 @@ class InMemoryDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         dataset, (world_size, rank) = self.datasets["train"], self._world()
         sampler = DistributedSampler(dataset, world_size, rank, shuffle=True, seed=self.seed)
-        return DataLoader(dataset, self.batch_size, sampler=sampler, collate_fn=identity)
+        return DataLoader(dataset, batch_size=self.batch_size, sampler=sampler, collate_fn=identity)
 
     def val_dataloader(self) -> DataLoader:
         return self._eval_dataloader("val")
@@ -102,7 +102,7 @@ class InMemoryDataModule(LightningDataModule):
     def _eval_dataloader(self, split: str) -> DataLoader:
         dataset, (world_size, rank) = self.datasets[split], self._world()
         sampler = UnrepeatedDistributedSampler(dataset, world_size, rank, shuffle=False)
-        return DataLoader(dataset, self.eval_batch_size, sampler=sampler, collate_fn=identity)
+        return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=sampler, collate_fn=identity)
 
     def _world(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)

@@ -11,9 +11,6 @@ import yaml
 from lab.checkpoints import load_checkpoint, newest_checkpoint
 from lab.errors import LabError, nearest
 
-# Restored from a checkpoint together with the optimizer's state, so that a new value would be lost without a word.
-RESTORED = re.compile(r"--model\.(init_args\.)?(optimizer|scheduler)\b")
-
 
 @dataclass
 class CommandLine:
@@ -76,19 +73,6 @@ class CommandLine:
         first = files[0].absolute()
         in_run = first.name == "config.yaml" and re.fullmatch(r"version_\d+", first.parent.name)
         return first.parent.parent.name if in_run else first.stem
-
-    def refuse_restored(self) -> None:
-        """Refuse a typed value that the state of a resumed optimizer or scheduler would overwrite.
-
-        Raises:
-            LabError: when there is one.
-        """
-        for word in self.overrides:
-            if RESTORED.match(word):
-                raise LabError(
-                    f"{word.split('=')[0]} cannot change in a resumed run: the optimizer and its learning rate are "
-                    f"restored from the checkpoint. Leave it out, or leave --ckpt_path out to start a new run."
-                )
 
     def _assemble(self, layer: list[str]) -> list[str]:
         words = [word for config in self.configs for word in ("--config", config)]

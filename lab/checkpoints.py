@@ -41,8 +41,28 @@ def saved_model(path: Path) -> dict[str, Any] | None:
     return {"class_path": hparams["_class_path"], "init_args": arguments}
 
 
+def refuse_restored(model: dict[str, Any], saved: dict[str, Any]) -> None:
+    """Refuse a typed value that the restored state of the optimizer or of the schedule would overwrite.
+
+    Args:
+        model: the model to build, typed values over those of the checkpoint.
+        saved: the model of the checkpoint.
+
+    Raises:
+        LabError: when they differ in the optimizer or the scheduler.
+    """
+    before, after = _flat(saved), _flat(model)
+    for key in {**before, **after}:
+        if key.startswith(("optimizer", "scheduler")) and before.get(key) != after.get(key):
+            raise LabError(
+                f"--model.{key} cannot change from {before.get(key)} to {after.get(key)} in a resumed run, since the "
+                f"state of the optimizer and its schedule is restored from the checkpoint: leave it out, or leave "
+                f"--ckpt_path out to start a new run."
+            )
+
+
 def compare_models(path: Path, saved: dict[str, Any], configured: dict[str, Any], run_name: str) -> str | None:
-    """Hold the model of a checkpoint against that of the config.
+    """Hold the model to build, that of a checkpoint, against that of the config.
 
     Returns:
         a note of the values that the checkpoint decides, or None where both agree.
@@ -74,7 +94,7 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
         elif isinstance(value, dict):
             flat |= _flat(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = value
+            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
     return flat
 
 

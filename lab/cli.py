@@ -14,13 +14,11 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lab.arguments import CommandLine, checkpoint_path
-from lab.checkpoints import compare_models, saved_model
+from lab.checkpoints import compare_models, refuse_restored, saved_model
 from lab.loggers import RunLogger
 from lab.predictions import PredictionsFile
 from lab.runs import next_version, run_of_checkpoint
 from lab.watch import EpochLines, FiniteLoss, ProgressBar, ResumableStop
-
-FIT_ONLY = ("ckpt_path", "test_after_fit")
 
 
 class LabTrainer(Trainer):
@@ -33,12 +31,11 @@ class LabTrainer(Trainer):
 
 
 class SaveConfig(SaveConfigCallback):
-    """Saves what repeats the run: the whole configuration, less what names a checkpoint or a follow-up."""
+    """Saves what repeats the run: the whole configuration, less the checkpoint that it was resumed from."""
 
     def __init__(self, parser: LightningArgumentParser, config: Namespace, **kwargs: Any) -> None:
         config = config.clone()
-        for key in FIT_ONLY:
-            config.pop(key, None)
+        config.pop("ckpt_path", None)
         super().__init__(parser, config, overwrite=True, **kwargs)
 
     def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
@@ -92,11 +89,11 @@ class LabCLI(LightningCLI):
         parser.add_argument(
             "--monitor_mode", type=str, default="min", choices=("min", "max"), help="Which value of it is best."
         )
+        parser.add_argument(
+            "--reference", type=str, default="", help="What the result is held against, and its source."
+        )
         parser.add_argument("--compile", type=bool, default=False, help="Compile the network with torch.compile.")
-        if self.command_line.subcommand == "fit":
-            parser.add_argument(
-                "--test_after_fit", type=bool, default=False, help="Test the best checkpoint after training."
-            )
+        parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best checkpoint after fit.")
 
     def _parse_ckpt_path(self) -> None:
         """Resolve the checkpoint; its model is the one to build, but for what the command line says of it."""
@@ -116,14 +113,14 @@ class LabCLI(LightningCLI):
 
     def _take_model_from(self, path: Path, command: str) -> None:
         rank_zero_print(f"Checkpoint: {path}")
-        if command == "fit":
-            self.command_line.refuse_restored()
-        model = saved_model(path)
-        if model is None:
+        saved = saved_model(path)
+        if saved is None:
             return
-        layered = self.parser.parse_args(self.command_line.with_model(model))
-        configured = self.config[command].model.as_dict()
-        note = compare_models(path, layered[command].model.as_dict(), configured, self.run_name)
+        layered = self.parser.parse_args(self.command_line.with_model(saved))
+        model = layered[command].model.as_dict()
+        if command == "fit":
+            refuse_restored(model, saved)
+        note = compare_models(path, model, self.config[command].model.as_dict(), self.run_name)
         if note:
             rank_zero_print(note)
         self.config = layered

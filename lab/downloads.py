@@ -2,12 +2,12 @@
 
 import hashlib
 import os
-import tempfile
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.files import written_whole
 
 TIMEOUT_SECONDS = 15
 
@@ -33,33 +33,26 @@ def download(urls: Sequence[str], path: Path, md5: str) -> None:
     reasons = []
     for url in urls:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        except OSError as error:
+            with written_whole(path) as part:
+                _fetch(url, part, md5)
+            return
+        except PermissionError as error:
             raise LabError(f"cannot write in {path.parent} ({error.strerror}): choose another --data.root.") from error
-        try:
-            found = _fetch(url, handle)
-            if found == md5:
-                os.chmod(part, 0o644)  # mkstemp makes private files; data is shared
-                os.replace(part, path)
-                return
-            reasons.append(f"{url} served a file with the md5 {found} instead of {md5}")
         except OSError as error:
-            reasons.append(f"{url} did not answer: {getattr(error, 'reason', error)}")
-        finally:
-            Path(part).unlink(missing_ok=True)
+            reasons.append(f"{url}: {getattr(error, 'reason', error)}")
     raise LabError("; ".join(reasons))
 
 
-def _fetch(url: str, handle: int) -> str:
-    """Write what ``url`` serves to the open file and return its md5."""
+def _fetch(url: str, part: Path, md5: str) -> None:
+    """Write what ``url`` serves, and raise OSError unless its checksum is ``md5``."""
     from rich.progress import wrap_file
 
     digest = hashlib.md5(usedforsecurity=False)
-    with os.fdopen(handle, "wb") as file, urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
+    with part.open("wb") as file, urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
         total = int(response.headers.get("Content-Length", 0))
         with wrap_file(response, total=total, description=url.rsplit("/", 1)[-1]) as stream:
             while chunk := stream.read(1 << 16):
                 digest.update(chunk)
                 file.write(chunk)
-    return digest.hexdigest()
+    if digest.hexdigest() != md5:
+        raise OSError(f"served a file with the md5 {digest.hexdigest()} instead of {md5}")

@@ -1,13 +1,13 @@
 """The one helper that saves a figure: a file in the run folder first, then every logger that takes images."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.files import written_whole
 from lab.loggers import run_dir
 
 if TYPE_CHECKING:
+    import numpy as np
     from lightning.pytorch import Trainer
     from matplotlib.figure import Figure
 
@@ -29,18 +29,20 @@ def save_figure(figure: "Figure", name: str, trainer: "Trainer") -> Path | None:
     if folder is None or not trainer.is_global_zero:
         return None
     path = folder / "figures" / f"{name}_{trainer.global_step}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".png")
-    os.close(handle)
-    try:
+    with written_whole(path) as part:
         figure.savefig(part, dpi=DOTS_PER_INCH, bbox_inches="tight")
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    finally:
-        Path(part).unlink(missing_ok=True)
     for logger in trainer.loggers:
         if hasattr(logger, "log_image"):  # Weights & Biases, Comet
             logger.log_image(name, [str(path)], step=trainer.global_step)
-        elif hasattr(getattr(logger, "experiment", None), "add_figure"):  # TensorBoard
-            logger.experiment.add_figure(name, figure, trainer.global_step, close=False)
+        elif hasattr(getattr(logger, "experiment", None), "add_image"):  # TensorBoard
+            logger.experiment.add_image(name, _pixels(path), trainer.global_step, dataformats="HWC")
     return path
+
+
+def _pixels(path: Path) -> "np.ndarray":
+    """The picture that was saved: to read it back is cheaper than to draw the figure once more."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))

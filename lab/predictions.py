@@ -1,8 +1,6 @@
 """What ``train.py predict`` leaves: one row a sample in ``predictions.csv``."""
 
 import csv
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
+from lab.files import written_whole
 from lab.loggers import run_dir
 
 
@@ -59,10 +58,7 @@ def _rows(batch: dict[str, Tensor]) -> list[list[float]]:
 
 
 def _write(rows: list[list[Any]], path: Path) -> None:
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".csv")
-    with os.fdopen(handle, "w", newline="") as file:
+    with written_whole(path) as part, part.open("w", newline="") as file:
         csv.writer(file).writerows(
             [f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows
         )
-    os.chmod(part, 0o644)
-    os.replace(part, path)

@@ -102,15 +102,24 @@ class ProgressBar(RichProgressBar):
 
 
 class EpochLines(Callback):
-    """Prints one line an epoch, where a progress bar would flood a log file."""
+    """Prints one line an epoch, where a progress bar would flood a log file.
+
+    The line is printed when the next epoch starts, or training ends: by then the task has logged its metrics.
+    """
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started, self.epoch = time.perf_counter(), trainer.current_epoch
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.started = time.perf_counter()
+        self._print(trainer)
+        self.started, self.epoch = time.perf_counter(), trainer.current_epoch
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._print(trainer)
+
+    def _print(self, trainer: Trainer) -> None:
         metrics = "  ".join(f"{name} {value:.4f}" for name, value in sorted(trainer.callback_metrics.items()))
+        if not metrics or not trainer.is_global_zero:
+            return
         total = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "?"
-        seconds = time.perf_counter() - self.started
-        print(f"epoch {trainer.current_epoch + 1}/{total}  {metrics}  {seconds:.1f} s", flush=True)
+        print(f"epoch {self.epoch + 1}/{total}  {metrics}  {time.perf_counter() - self.started:.1f} s", flush=True)

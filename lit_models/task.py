@@ -8,6 +8,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torchmetrics import MeanMetric
 
 
 class LitTask(LightningModule):
@@ -35,6 +36,14 @@ class LitTask(LightningModule):
         # No default class in the signature: the command line would lend its arguments to whichever class replaces it.
         self.optimizer = optimizer or torch.optim.AdamW
         self.scheduler = scheduler
+        self.train_loss = MeanMetric(nan_strategy="disable")  # to look for NaN in it would wait for the device
+
+    def on_train_epoch_end(self) -> None:
+        """Log ``train/loss``, the mean over the samples of the epoch.
+
+        A task only updates ``train_loss`` in its step: ``self.log`` in every step costs 0.5 ms of it.
+        """
+        self.log("train/loss", self.train_loss)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())

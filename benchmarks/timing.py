@@ -1,0 +1,146 @@
+"""Side-by-side timings: contenders measured in alternating rounds, and a ratio table that is printed and kept."""
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+from typing import TypeVar
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one contender needed.
+
+    Args:
+        name: the contender.
+        values: one value a round, in the unit of the comparison.
+        facts: what stands beside the values in the table, by column.
+    """
+
+    name: str
+    values: Sequence[float]
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def median(self) -> float:
+        return median(self.values)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        low, _, high = quantiles(self.values, n=4, method="inclusive")
+        return low, high
+
+    def ratio_to(self, reference: "Measurement") -> float:
+        """The median over rounds of the ratio within a round, so that a machine that slows down slows both sides."""
+        return median(own / other for own, other in zip(self.values, reference.values, strict=True))
+
+
+def alternate(contenders: Mapping[str, Callable[[], Result]], rounds: int) -> dict[str, list[Result]]:
+    """Run every contender once a round.
+
+    Each round starts with the next contender, so that none always runs on a machine that is cool, or busy elsewhere.
+
+    Args:
+        contenders: what to run, by name.
+        rounds: number of rounds, ≥ 2.
+
+    Returns:
+        the result of each round, by contender.
+    """
+    if rounds < 2:
+        raise ValueError(f"rounds must be at least 2, because a spread is measured, but it is {rounds}.")
+    results: dict[str, list[Result]] = {name: [] for name in contenders}
+    names = list(contenders)
+    for number in range(rounds):
+        Console(stderr=True).print(f"round {number + 1} of {rounds}")
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            results[name].append(contenders[name]())
+    return results
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Measurements side by side; the first one is what the others are divided by.
+
+    Args:
+        title: what was measured.
+        unit: unit of the values.
+        measurements: at least one, all with the same facts.
+        verdict: the target, and what came of it.
+        machine: where it was measured.
+    """
+
+    title: str
+    unit: str
+    measurements: Sequence[Measurement]
+    verdict: str
+    machine: str
+
+    @property
+    def columns(self) -> list[str]:
+        return ["contender", *self.measurements[0].facts, f"median {self.unit}", "25–75 %", "ratio to ours"]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        return [self._row(measurement) for measurement in self.measurements]
+
+    def show(self) -> None:
+        """Print the table."""
+        table = Table(title=self.title, caption=f"{self.verdict}\n{self.machine}", caption_justify="left")
+        for number, column in enumerate(self.columns):
+            table.add_column(column, justify="right" if number else "left", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*row)
+        Console(width=None if Console().is_terminal else 120).print(table)
+
+    def save(self, path: Path) -> None:
+        """Write the table to ``path`` with the suffix .md, and every round's value with the suffix .json."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rule = ["---"] + ["---:"] * (len(self.columns) - 1)
+        lines = ["| " + " | ".join(cells) + " |" for cells in (self.columns, rule, *self.rows)]
+        text = "\n".join([f"### {self.title}", "", *lines, "", self.verdict, "", self.machine, ""])
+        path.with_suffix(".md").write_text(text, encoding="utf-8")
+        record = {
+            "title": self.title,
+            "unit": self.unit,
+            "machine": self.machine,
+            "verdict": self.verdict,
+            "rounds": {item.name: list(item.values) for item in self.measurements},
+            "ratio_to_ours": {item.name: item.ratio_to(self.measurements[0]) for item in self.measurements},
+        }
+        path.with_suffix(".json").write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
+        print(f"Written: {path.with_suffix('.md')}, {path.with_suffix('.json')}")
+
+    def _row(self, item: Measurement) -> list[str]:
+        low, high = map(_digits, item.quartiles)
+        ratio = item.ratio_to(self.measurements[0])
+        return [item.name, *item.facts.values(), _digits(item.median), f"{low}–{high}", f"{ratio:.3g} ×"]
+
+
+def machine(device: torch.device) -> str:
+    """The processor, the threads and the versions, in one line."""
+    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_model()
+    threads = f"{torch.get_num_threads()} threads of {os.cpu_count()} cores"
+    load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown"
+    return f"{processor}, {threads}, torch {torch.__version__}, Python {platform.python_version()}, {load}"
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"

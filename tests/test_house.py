@@ -1,0 +1,113 @@
+"""The house keeps its order: who imports whom, what is public, which options there are."""
+
+import ast
+import importlib
+import inspect
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("lab", "nets", "theory", "datamodules", "lit_models", "callbacks")
+MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+MAY_IMPORT = {
+    "nets": set(),
+    "theory": set(),
+    "lab": set(),
+    "datamodules": {"lab.errors", "lab.downloads"},
+    "lit_models": {"nets"},
+    "callbacks": {"nets", "theory", "lab"},
+}
+# The import names of what requirements.txt installs, where the two names differ.
+IMPORT_NAMES = {"scikit-learn": "sklearn", "PyYAML": "yaml", "jsonargparse[signatures]": "jsonargparse"}
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return names
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_room_imports_only_the_rooms_below_it(path):
+    room = path.relative_to(ROOT).parts[0]
+    for name in imported(path):
+        if name.split(".")[0] in ROOMS and name.split(".")[0] != room:
+            allowed = MAY_IMPORT[room]
+            assert any(name == other or name.startswith(f"{other}.") for other in allowed), f"{room} imports {name}"
+
+
+def test_networks_and_theory_need_no_lightning():
+    for path in MODULES:
+        if path.relative_to(ROOT).parts[0] in ("nets", "theory"):
+            assert not {name for name in imported(path) if name.split(".")[0] == "lightning"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_needs_only_what_requirements_txt_installs(path):
+    listed = re.findall(r"^[\w.\-\[\]]+", (ROOT / "requirements.txt").read_text(), re.M)
+    installed = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in listed}
+    installed |= {"PIL"}  # a requirement of torchvision and of matplotlib
+    for name in imported(path):
+        top = name.split(".")[0]
+        assert top in sys.stdlib_module_names or top in ROOMS or top in installed, f"{name} is not in requirements.txt"
+    importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_package_only_reexports_its_public_names(room):
+    path = ROOT / room / "__init__.py"
+    if not path.exists():
+        pytest.skip(f"{room} has not been built yet")
+    for node in ast.parse(path.read_text()).body:
+        is_all = isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+        is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        assert isinstance(node, ast.ImportFrom) or is_all or is_docstring
+    package = importlib.import_module(room)
+    assert all(hasattr(package, name) for name in package.__all__)
+
+
+def options() -> list[str]:
+    """Our options of train.py: the keys of the command, and the arguments of every class that YAML can name."""
+    from lab.arguments import CommandLine
+    from lab.cli import LabCLI
+
+    class Parsed(Exception):
+        pass
+
+    class OnlyParser(LabCLI):
+        def parse_arguments(self, parser, args):
+            raise Parsed
+
+    with pytest.raises(Parsed):
+        OnlyParser(CommandLine("fit"))
+    keys = sorted({key for key in LabCLI.known_keys if not key.startswith("trainer.")})
+    for room in ("nets", "datamodules", "lit_models", "callbacks"):
+        package = importlib.import_module(room)
+        for name in package.__all__:
+            if inspect.isclass(value := getattr(package, name)):
+                keys.append(f"{room}.{name}({', '.join(inspect.signature(value).parameters)})")
+    return keys
+
+
+def test_the_list_of_options_is_frozen():
+    """A changed option breaks the configs of other people: change the list knowingly, with a note in the README."""
+    frozen = (Path(__file__).parent / "options.txt").read_text().splitlines()
+    assert options() == frozen, "\n".join(["tests/options.txt should read:", *options()])
+
+
+def test_every_test_mirrors_a_module():
+    for path in (ROOT / "tests").glob("*/test_*.py"):
+        module = ROOT / path.parent.name / path.name.removeprefix("test_")
+        assert module.exists(), f"{name_of(path)} mirrors no module"
