@@ -19,8 +19,8 @@ class AttentionMaps(Callback):
     """Draws the attention of every layer and head over an example image, and the rollout through all layers.
 
     Works for a network with ``forward(images, return_weights=True) -> (logits, weights)`` and
-    ``attention_to_patches(weights)``. Draws ``attention_<step>.png`` and ``attention_rollout_<step>.png`` when
-    training and testing end, and in between when asked to.
+    ``attention_to_patches(weights)``, and a datamodule with ``datasets``. Draws ``attention_<split>`` and
+    ``attention_rollout_<split>`` when training and testing end, and in between when asked to.
 
     Args:
         index: which image of the validation split (the test split in ``test``), ≥ 0.
@@ -45,6 +45,8 @@ class AttentionMaps(Callback):
                 f"AttentionMaps needs a network with attention_to_patches, such as nets.VisionTransformer, but the "
                 f"network is {type(pl_module.net).__name__}: take AttentionMaps out of trainer.callbacks."
             )
+        if not hasattr(trainer.datamodule, "datasets"):
+            raise ValueError("AttentionMaps needs a datamodule with datasets, such as datamodules.DigitsDataModule.")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
@@ -64,16 +66,17 @@ class AttentionMaps(Callback):
         chosen = range(first, min(first + self.num_examples, len(dataset)))
         images, labels = (tensor.to(pl_module.device) for tensor in dataset.__getitems__(list(chosen)))
         with undisturbed(net):
-            logits, weights = net(images, return_weights=True)
+            logits, weights = net(images.to(next(net.parameters()).dtype), return_weights=True)
             maps = torch.stack([net.attention_to_patches(layer) for layer in weights], dim=1)  # (B, L, H, S/P, S/P)
             rollout = net.attention_to_patches(attention_rollout(weights))  # (B, S/P, S/P)
+        images, maps, rollout = images.cpu().float(), maps.cpu().float(), rollout.cpu().float()
         names = getattr(trainer.datamodule, "class_names", None) or [str(n) for n in range(logits.shape[-1])]
         titles = [
             f"label {names[label]}, read as {names[read]}"
             for label, read in zip(labels.tolist(), logits.argmax(dim=-1).tolist(), strict=True)
         ]
-        save_figure(draw_attention(images[0].cpu(), maps[0].cpu(), titles[0]), f"attention_{split}", trainer)
-        save_figure(draw_rollout(images.cpu(), rollout.cpu(), titles), f"attention_rollout_{split}", trainer)
+        save_figure(draw_attention(images[0], maps[0], titles[0]), f"attention_{split}", trainer)
+        save_figure(draw_rollout(images, rollout, titles), f"attention_rollout_{split}", trainer)
 
 
 def draw_attention(image: Tensor, maps: Tensor, title: str) -> "Figure":
@@ -130,8 +133,7 @@ def draw_rollout(images: Tensor, rollout: Tensor, titles: list[str]) -> "Figure"
 
 
 def _show(axes: "Axes", image: Tensor) -> None:
-    channels = image.movedim(0, -1)
-    axes.imshow(channels.squeeze(-1), cmap="gray_r" if len(image) == 1 else None)
+    axes.imshow(image.movedim(0, -1).squeeze(-1).numpy(), cmap="gray_r" if len(image) == 1 else None)
     axes.set_xticks([])
     axes.set_yticks([])
 
@@ -139,9 +141,10 @@ def _show(axes: "Axes", image: Tensor) -> None:
 def _overlay(axes: "Axes", image: Tensor, patches: Tensor, largest: float):
     """Attention as colour, the image as ink over it."""
     height, width = image.shape[-2:]
-    shown = axes.imshow(patches, cmap="viridis", vmin=0, vmax=largest, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+    shown = axes.imshow(patches.numpy(), cmap="viridis", vmin=0, vmax=largest, extent=extent)
     ink = image.mean(dim=0)
-    axes.imshow(torch.ones_like(ink), cmap="gray", vmin=0, vmax=1, alpha=(0.4 * ink.clamp(0, 1)).numpy())
+    axes.imshow(torch.ones_like(ink).numpy(), cmap="gray", vmin=0, vmax=1, alpha=(0.4 * ink.clamp(0, 1)).numpy())
     axes.set_xticks([])
     axes.set_yticks([])
     return shown

@@ -1,5 +1,6 @@
 """Loss trajectories of a run, or of several runs, on one axis."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ def draw_learning_curves(curves: Metrics, title: str, ylabel: str) -> "Figure":
     axes = figure.subplots()
     for name, (steps, values) in curves.items():
         (line,) = axes.plot(steps, values, marker=".", label=name)
-        best = min(range(len(values)), key=values.__getitem__)
+        best = min(range(len(values)), key=lambda index: (not math.isfinite(values[index]), values[index]))
         axes.plot(
             steps[best], values[best], "o", color=line.get_color(), markerfacecolor="none", markersize=10,
             label=f"lowest: {values[best]:.4f} at step {steps[best]}",

@@ -43,7 +43,8 @@ class Mistakes(Callback):
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *args: Any
     ) -> None:
-        self._remember(outputs, batch[0])
+        if not trainer.sanity_checking:
+            self._remember(outputs, batch[0])
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *args: Any
@@ -97,7 +98,7 @@ def draw_confusion_matrix(counts: Tensor, names: list[str], split: str) -> "Figu
     axes = figure.subplots()
     shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
     wrong = shares.clone().fill_diagonal_(0)
-    axes.imshow(wrong, cmap="Reds", vmin=0, vmax=max(0.02, 1.6 * float(wrong.max())))
+    axes.imshow(wrong.numpy(), cmap="Reds", vmin=0, vmax=max(0.02, 1.6 * float(wrong.max())))
     for label in range(len(names)):
         for predicted in range(len(names)):
             if count := int(counts[label, predicted]):
@@ -127,6 +128,6 @@ def draw_wrong_examples(wrong: list[Wrong], names: list[str], split: str) -> "Fi
     for axes in (grid := figure.subplots(rows, columns, squeeze=False)).flat:
         axes.set_axis_off()
     for axes, (probability, predicted, label, image) in zip(grid.flat, wrong, strict=False):
-        axes.imshow(image.movedim(0, -1).squeeze(-1), cmap="gray_r" if len(image) == 1 else None)
+        axes.imshow(image.float().movedim(0, -1).squeeze(-1).numpy(), cmap="gray_r" if len(image) == 1 else None)
         axes.set_title(f"is {names[label]}\nread {names[predicted]} ({probability:.0%})", fontsize=9)
     return figure

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from datamodules.in_memory import InMemoryDataModule, split_indices
+from datamodules.in_memory import InMemoryDataModule, check_fraction, split_indices
 
 
 class DigitsDataModule(InMemoryDataModule):
@@ -40,6 +40,7 @@ class DigitsDataModule(InMemoryDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed, augmentation)
+        check_fraction(val_fraction)
         self.flatten, self.val_fraction = flatten, val_fraction
 
     def load(self, training: bool) -> dict[str, tuple[Tensor, ...]]:

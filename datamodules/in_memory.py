@@ -108,14 +108,23 @@ class InMemoryDataModule(LightningDataModule):
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
 
+_FRACTION = "val_fraction must be in (0, 1) and leave no split empty, but it is {}."
+
+
+def check_fraction(val_fraction: float) -> None:
+    """Raise ValueError unless ``val_fraction`` is in (0, 1)."""
+    if not 0.0 < val_fraction < 1.0:
+        raise ValueError(_FRACTION.format(val_fraction))
+
+
 def split_indices(length: int, val_fraction: float, seed: int) -> tuple[Tensor, Tensor]:
     """A random split of ``range(length)`` in training and validation indices.
 
     Raises:
-        ValueError: when ``val_fraction`` is not in (0, 1), or leaves a split empty.
+        ValueError: when ``val_fraction`` leaves a split empty.
     """
     num_val = round(length * val_fraction)
-    if not 0.0 < val_fraction < 1.0 or not 0 < num_val < length:
-        raise ValueError(f"val_fraction must be in (0, 1) and leave no split empty, but it is {val_fraction}.")
+    if not 0 < num_val < length:
+        raise ValueError(_FRACTION.format(val_fraction))
     order = torch.randperm(length, generator=torch.Generator().manual_seed(seed))
     return order[num_val:], order[:num_val]

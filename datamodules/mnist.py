@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from datamodules.in_memory import InMemoryDataModule, split_indices
+from datamodules.in_memory import InMemoryDataModule, check_fraction, split_indices
 from lab.downloads import data_root, download
 from lab.errors import LabError
 
@@ -66,6 +66,7 @@ class MNISTDataModule(InMemoryDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed, augmentation)
+        check_fraction(val_fraction)
         if dataset not in CLASS_NAMES:
             raise ValueError(f'dataset must be one of {", ".join(CLASS_NAMES)}, but it is "{dataset}".')
         self.dataset, self.flatten, self.val_fraction = dataset, flatten, val_fraction

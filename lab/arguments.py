@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from lab.checkpoints import load_checkpoint, newest_checkpoint
+from lab.checkpoints import newest_checkpoint
 from lab.errors import LabError, nearest
 
 
@@ -106,7 +106,7 @@ def checkpoint_path(command: str, given: str | None, root: Path, name: str) -> P
         name: the name of the config.
 
     Raises:
-        LabError: when there is no such file, or it is no checkpoint.
+        LabError: when there is no such file.
     """
     kind = "best" if given is None and command != "fit" else given
     if kind is None:
@@ -115,7 +115,6 @@ def checkpoint_path(command: str, given: str | None, root: Path, name: str) -> P
         path = Path(kind)
         if not path.is_file():
             raise LabError(f"the checkpoint {kind} does not exist: give a file, or one of the words best and last.")
-        load_checkpoint(path)
         return path
     found = newest_checkpoint(root, name, kind)
     if found is None and command == "fit" and kind == "last":

@@ -32,9 +32,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def saved_model(path: Path) -> dict[str, Any] | None:
+def saved_model(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     """The class path and the arguments of the model in a checkpoint, or None for one saved from Python."""
-    hparams = load_checkpoint(path).get("hyper_parameters") or {}
+    hparams = checkpoint.get("hyper_parameters") or {}
     if "_class_path" not in hparams:
         return None
     arguments = {key: value for key, value in hparams.items() if not key.startswith("_")}

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lab.arguments import CommandLine, checkpoint_path
-from lab.checkpoints import compare_models, refuse_restored, saved_model
+from lab.checkpoints import compare_models, load_checkpoint, refuse_restored, saved_model
 from lab.loggers import RunLogger
 from lab.predictions import PredictionsFile
 from lab.runs import next_version, run_of_checkpoint
@@ -104,6 +104,7 @@ class LabCLI(LightningCLI):
         root = Path(config.trainer.default_root_dir)
         self.run_name = self.command_line.run_name(config)
         path = checkpoint_path(command, config.ckpt_path, root, self.run_name)
+        self.first_step = 0
         if path is not None:
             self._take_model_from(path, command)
         elif config.ckpt_path == "last":
@@ -113,7 +114,8 @@ class LabCLI(LightningCLI):
 
     def _take_model_from(self, path: Path, command: str) -> None:
         rank_zero_print(f"Checkpoint: {path}")
-        saved = saved_model(path)
+        checkpoint = load_checkpoint(path)
+        self.first_step, saved = checkpoint.get("global_step", 0), saved_model(checkpoint)
         if saved is None:
             return
         layered = self.parser.parse_args(self.command_line.with_model(saved))
@@ -172,7 +174,7 @@ class LabCLI(LightningCLI):
     def _loggers(self, logger: Any) -> list[Logger]:
         """The run's own logger first, then those of the config; TensorBoard when it names none."""
         folder, name = self.run_dir.parent, self.run_dir.name
-        own = RunLogger(folder.parent, name=folder.name, version=name)
+        own = RunLogger(folder.parent, name=folder.name, version=name, first_step=self.first_step)
         if logger is None or logger is True:
             logger = TensorBoardLogger(folder.parent, name=folder.name, version=name, default_hp_metric=False)
         if logger is False:

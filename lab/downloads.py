@@ -4,6 +4,7 @@ import hashlib
 import os
 import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 
 from lab.errors import LabError
@@ -38,8 +39,8 @@ def download(urls: Sequence[str], path: Path, md5: str) -> None:
             return
         except PermissionError as error:
             raise LabError(f"cannot write in {path.parent} ({error.strerror}): choose another --data.root.") from error
-        except OSError as error:
-            reasons.append(f"{url}: {getattr(error, 'reason', error)}")
+        except (OSError, HTTPException) as error:
+            reasons.append(f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}")
     raise LabError("; ".join(reasons))
 
 

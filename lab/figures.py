@@ -28,14 +28,16 @@ def save_figure(figure: "Figure", name: str, trainer: "Trainer") -> Path | None:
     folder = run_dir(trainer)
     if folder is None or not trainer.is_global_zero:
         return None
-    path = folder / "figures" / f"{name}_{trainer.global_step}.png"
+    # A Trainer that only tests does not count the steps behind its checkpoint; the run's logger knows them.
+    step = max([trainer.global_step, *(getattr(logger, "first_step", 0) for logger in trainer.loggers)])
+    path = folder / "figures" / f"{name}_{step}.png"
     with written_whole(path) as part:
         figure.savefig(part, dpi=DOTS_PER_INCH, bbox_inches="tight")
     for logger in trainer.loggers:
         if hasattr(logger, "log_image"):  # Weights & Biases, Comet
-            logger.log_image(name, [str(path)], step=trainer.global_step)
+            logger.log_image(name, [str(path)], step=step)
         elif hasattr(getattr(logger, "experiment", None), "add_image"):  # TensorBoard
-            logger.experiment.add_image(name, _pixels(path), trainer.global_step, dataformats="HWC")
+            logger.experiment.add_image(name, _pixels(path), step, dataformats="HWC")
     return path
 
 

@@ -15,8 +15,20 @@ if TYPE_CHECKING:
 class RunLogger(CSVLogger):
     """A CSVLogger that continues the ``metrics.csv`` of its run folder, where Lightning's deletes it.
 
-    So a resumed run keeps its history, and ``test`` adds its row to that of ``fit``.
+    So a resumed run keeps its history, and ``test`` adds its row to that of ``fit``, at the step of its checkpoint.
+
+    Args:
+        first_step: the step of the checkpoint that a command starts from.
+        *arguments: those of CSVLogger.
+        **keywords: those of CSVLogger.
     """
+
+    def __init__(self, *arguments: Any, first_step: int = 0, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.first_step = first_step
+
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
+        super().log_metrics(metrics, max(step or 0, self.first_step - 1))
 
     @property
     @rank_zero_experiment

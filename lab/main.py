@@ -32,7 +32,7 @@ def main(typed: Sequence[str] | None = None) -> int:
     _quieten()
     rooms = [importlib.import_module(room) for room in ROOMS]
     classes = {name: f"{room.__name__}.{name}" for room in rooms for name in room.__all__ if name[0].isupper()}
-    typed, sys.argv = list(sys.argv[1:] if typed is None else typed), sys.argv[:1]
+    typed = list(sys.argv[1:] if typed is None else typed)  # sys.argv stays: a launcher starts its processes with it
     try:
         LabCLI(CommandLine.read(typed, list(LabCLI.subcommands()), classes))
     except Exception as error:
@@ -51,6 +51,7 @@ def _quieten() -> None:
     """Silence what is no news: an advertisement, and advice that does not hold for data in memory."""
     rank_zero = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     rank_zero.addFilter(lambda record: "Tip:" not in record.getMessage())
+    warnings.filterwarnings("ignore", message=".*args parameter is intended to run from within Python.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # we log by epochs
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")

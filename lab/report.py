@@ -11,7 +11,7 @@ from lab.errors import LabError
 from lab.files import written_whole
 from lab.runs import read_metrics, run_versions
 
-HEADER = "| experiment | test accuracy | seeds | reference | fit, wall-clock | command |\n| --- | --- | --- | --- | --- | --- |"
+HEADER = "| experiment | test accuracy | seeds | reference | fit, wall-clock | command |"
 
 
 def write_results(runs: Sequence[Path], path: Path, notes: Path | None = None) -> str:
@@ -41,6 +41,7 @@ def write_results(runs: Sequence[Path], path: Path, notes: Path | None = None) -
             f"Machine: {machine()}.",
             "",
             HEADER,
+            "| --- | --- | --- | --- | --- | --- |",
             *rows,
             "",
             *tables,

@@ -43,7 +43,7 @@ class LitImageClassifier(LitTask):
             raise ValueError(f"num_classes must be at least 2, but it is {num_classes}.")
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), but it is {label_smoothing}.")
-        self.save_hyperparameters()
+        self.save_arguments()
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
         self.val_acc = MulticlassAccuracy(num_classes, average="micro")
         self.test_acc = MulticlassAccuracy(num_classes, average="micro")
@@ -65,8 +65,7 @@ class LitImageClassifier(LitTask):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images, labels = batch
         loss = F.cross_entropy(self.net(images), labels, label_smoothing=self.label_smoothing)
-        self.train_loss.update(loss.detach(), weight=len(labels))
-        return loss
+        return self.track(loss, len(labels))
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
         return self._evaluate("val", self.val_acc, batch)

@@ -33,7 +33,7 @@ class WarmupCosine(LambdaLR):
             )
         if not 0 <= warmup_fraction < 1:
             raise ValueError(f"warmup_fraction must be in [0, 1), but it is {warmup_fraction}.")
-        warmup = int(warmup_fraction * total_steps)
+        warmup = round(warmup_fraction * total_steps)
 
         def factor(step: int) -> float:
             if step < warmup:

@@ -24,6 +24,9 @@ class TransformerEncoderLayer(nn.Module):
 
     Shapes:
         x (B, N, E), mask broadcastable to (B, H, N, N) -> output (B, N, E), weights (B, H, N, N)
+
+    Raises:
+        ValueError: when a size is below 1, or ``dropout`` is out of its range.
     """
 
     def __init__(
@@ -36,6 +39,8 @@ class TransformerEncoderLayer(nn.Module):
     ) -> None:
         super().__init__()
         mlp_dim = 4 * embed_dim if mlp_dim is None else mlp_dim
+        if embed_dim < 1 or mlp_dim < 1:
+            raise ValueError(f"embed_dim and mlp_dim must be at least 1, but they are {embed_dim} and {mlp_dim}.")
         self.attention_norm = nn.LayerNorm(embed_dim)
         self.attention = MultiHeadAttention(embed_dim, num_heads, head_dim, dropout)
         self.dropout = nn.Dropout(dropout)

@@ -52,7 +52,8 @@ class VisionTransformer(nn.Module):
         pool: str = "cls",
     ) -> None:
         super().__init__()
-        _check_sizes(image_size, patch_size, in_channels, num_classes, depth, pool)
+        sizes = {"in_channels": in_channels, "num_classes": num_classes, "embed_dim": embed_dim, "depth": depth}
+        _check_sizes(pool, image_size, patch_size, **sizes)
         self.image_size, self.patch_size, self.in_channels = image_size, patch_size, in_channels
         self.num_classes, self.pool = num_classes, pool
         num_patches = (image_size // patch_size) ** 2
@@ -107,15 +108,8 @@ class VisionTransformer(nn.Module):
         return self.dropout(x + self.position_embedding)
 
 
-def _check_sizes(image_size: int, patch_size: int, in_channels: int, num_classes: int, depth: int, pool: str) -> None:
-    sizes = {
-        "image_size": image_size,
-        "patch_size": patch_size,
-        "in_channels": in_channels,
-        "num_classes": num_classes,
-        "depth": depth,
-    }
-    for name, value in sizes.items():
+def _check_sizes(pool: str, image_size: int, patch_size: int, **sizes: int) -> None:
+    for name, value in {"image_size": image_size, "patch_size": patch_size, **sizes}.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, but it is {value}.")
     if image_size % patch_size:

@@ -1,4 +1,7 @@
-"""The first 20 training losses of the demo, as text; python tests/first_losses.py > tests/first_losses.txt renews it."""
+"""The first 20 training losses of the demo, as text.
+
+python tests/first_losses.py > tests/first_losses.txt renews them after a change that is meant to alter them.
+"""
 
 import sys
 from pathlib import Path

@@ -65,12 +65,9 @@ def test_a_module_needs_only_what_requirements_txt_installs(path):
     importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", [room for room in ROOMS if (ROOT / room).is_dir()])
 def test_a_package_only_reexports_its_public_names(room):
-    path = ROOT / room / "__init__.py"
-    if not path.exists():
-        pytest.skip(f"{room} has not been built yet")
-    for node in ast.parse(path.read_text()).body:
+    for node in ast.parse((ROOT / room / "__init__.py").read_text()).body:
         is_all = isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
         is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         assert isinstance(node, ast.ImportFrom) or is_all or is_docstring
@@ -83,14 +80,14 @@ def options() -> list[str]:
     from lab.arguments import CommandLine
     from lab.cli import LabCLI
 
-    class Parsed(Exception):
+    class ParsedError(Exception):
         pass
 
     class OnlyParser(LabCLI):
         def parse_arguments(self, parser, args):
-            raise Parsed
+            raise ParsedError
 
-    with pytest.raises(Parsed):
+    with pytest.raises(ParsedError):
         OnlyParser(CommandLine("fit"))
     keys = sorted({key for key in LabCLI.known_keys if not key.startswith("trainer.")})
     for room in ("nets", "datamodules", "lit_models", "callbacks"):

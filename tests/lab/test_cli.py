@@ -21,10 +21,14 @@ def test_fit_leaves_a_whole_run_folder_and_says_how_to_test_it(lab):
     assert {"config.yaml", "metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt"} <= names
     assert any(name.startswith("events.out.tfevents") for name in names)
     drawn = {name.removeprefix("figures/") for name in names if name.startswith("figures/")}
-    assert drawn == {
-        f"{name}_6.png"
-        for name in ("learning_curves", "attention_val", "attention_rollout_val", "confusion_matrix_val", "wrong_examples_val")
-    }  # fmt: skip
+    pictures = (
+        "learning_curves",
+        "attention_val",
+        "attention_rollout_val",
+        "confusion_matrix_val",
+        "wrong_examples_val",
+    )
+    assert drawn == {f"{name}_6.png" for name in pictures}
     assert "Best val/loss" in lab.out
     assert f"python train.py test --config {run.relative_to(lab.folder)}/config.yaml" in lab.out
     assert set(read_metrics(run)) >= {"train/loss", "val/loss", "val/acc"}
@@ -184,6 +188,19 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoi
     saved = torch.load(lab.run() / "checkpoints" / "last.ckpt", weights_only=True)
     assert saved["global_step"] == 6
     assert all(value.isfinite().all() for value in saved["state_dict"].values())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--trainer.precision=bf16-mixed", "--trainer.accumulate_grad_batches=2"],
+        pytest.param(["--compile=true"], marks=pytest.mark.slow),
+    ],
+)
+def test_what_the_trainer_gives_works(lab, words):
+    assert lab("fit", *DIGITS, *SMALL, "--test_after_fit=true", *words) == 0, lab.err
+    assert 0 <= read_metrics(lab.run())["test/acc"][1][0] <= 1
+    assert lab("test", *DIGITS) == 0  # the checkpoint of a compiled network is that of the network
 
 
 def test_download_fetches_data_and_trains_nothing(lab):

@@ -1,0 +1,42 @@
+"""Two models held against each other."""
+
+from pathlib import Path
+
+import pytest
+
+from lab.checkpoints import compare_models, refuse_restored
+from lab.errors import LabError
+
+HERE = Path("runs/x/version_0/checkpoints/best.ckpt")
+
+
+def model(depth: int = 4, net: str = "nets.VisionTransformer", lr: float = 0.1) -> dict:
+    return {
+        "class_path": "lit_models.LitImageClassifier",
+        "init_args": {
+            "net": {"class_path": net, "init_args": {"depth": depth}},
+            "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": lr, "betas": [0.9, 0.99]}},
+        },
+    }
+
+
+def test_equal_models_need_no_word():
+    assert compare_models(HERE, model(), model(), "x") is None
+    refuse_restored(model(), model())
+
+
+def test_a_run_of_the_same_experiment_decides_and_says_so():
+    note = compare_models(HERE, model(depth=2), model(), "x")
+    assert note == "Model values from the checkpoint: net.depth 2 (config: 4)."
+
+
+def test_another_network_or_another_experiment_is_refused():
+    with pytest.raises(LabError, match=r"of another model: net.class_path nets.UNet"):
+        compare_models(HERE, model(net="nets.UNet"), model(), "x")
+    with pytest.raises(LabError, match=r"net.depth 2 \(config: 4\); use --config runs/x/version_0/config.yaml"):
+        compare_models(HERE, model(depth=2), model(), "y")
+
+
+def test_the_state_of_an_optimizer_is_not_overruled():
+    with pytest.raises(LabError, match=r"--model.optimizer.lr cannot change from 0.1 to 0.5 in a resumed run"):
+        refuse_restored(model(lr=0.5), model())

@@ -1,0 +1,24 @@
+"""A file is whole or not there."""
+
+import pytest
+
+from lab.files import written_whole
+
+
+def test_the_file_appears_when_the_block_ends_well(tmp_path):
+    path = tmp_path / "new" / "x.txt"
+    with written_whole(path) as part:
+        part.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert [file.name for file in path.parent.iterdir()] == ["x.txt"]
+
+
+def test_what_was_there_stays_when_it_ends_badly(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("before")
+    with pytest.raises(RuntimeError), written_whole(path) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "before"
+    assert len(list(tmp_path.iterdir())) == 1

@@ -1,0 +1,36 @@
+"""metrics.csv goes on where it stopped."""
+
+from types import SimpleNamespace
+
+from lab.loggers import RunLogger, run_dir
+from lab.runs import read_metrics
+
+
+def logger_at(folder) -> RunLogger:
+    return RunLogger(folder, name="x", version="version_0")
+
+
+def test_a_second_logger_continues_the_file(tmp_path):
+    for step, metrics in ((1, {"val/loss": 2.0}), (2, {"val/loss": 1.0, "test/acc": 0.5})):
+        logger = logger_at(tmp_path)
+        logger.log_metrics(metrics, step)
+        logger.save()
+    assert read_metrics(logger.log_dir) == {"val/loss": ([1, 2], [2.0, 1.0]), "test/acc": ([2], [0.5])}
+
+
+def test_rows_beyond_the_checkpoint_are_forgotten(tmp_path):
+    logger = logger_at(tmp_path)
+    for step in range(6):
+        logger.log_metrics({"val/loss": float(step)}, step)
+    logger.save()
+    logger = logger_at(tmp_path)
+    logger.forget_after(4)
+    logger.log_metrics({"val/loss": 40.0}, 4)
+    logger.save()
+    assert read_metrics(logger.log_dir)["val/loss"] == ([0, 1, 2, 3, 4], [0.0, 1.0, 2.0, 3.0, 40.0])
+
+
+def test_the_run_folder_is_that_of_the_run_logger(tmp_path):
+    trainer = SimpleNamespace(loggers=[object(), logger_at(tmp_path)])
+    assert run_dir(trainer) == tmp_path / "x" / "version_0"
+    assert run_dir(SimpleNamespace(loggers=[])) is None
