@@ -46,7 +46,7 @@ def main() -> None:
     ratio = measurements[0].ratio_to(measurements[1])
     verdict = f"Ours serves {ratio:.1f} × the images of torchvision's; target ≥ {TARGET} ×: {_met(ratio >= TARGET)}."
     title = f"MNIST training batches of {BATCH_SIZE}, shuffled, in the main process"
-    comparison = Comparison(title, "images/s", measurements, verdict, machine(torch.device("cpu")))
+    comparison = Comparison(title, "images/s", measurements, verdict, machine())
     comparison.show()
     comparison.save(Path("runs/benchmarks") / ("data_smoke" if arguments.smoke else "data"))
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import TypeVar
 import torch
 from rich.console import Console
 from rich.table import Table
+
+from lab.report import machine as lab_machine
 
 Result = TypeVar("Result")
 
@@ -127,19 +128,9 @@ class Comparison:
         return [item.name, *item.facts.values(), _digits(item.median), f"{low}–{high}", f"{ratio:.3g} ×"]
 
 
-def machine(device: torch.device) -> str:
-    """The processor, the threads and the versions, in one line."""
-    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_model()
-    threads = f"{torch.get_num_threads()} threads of {os.cpu_count()} cores"
-    load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown"
-    return f"{processor}, {threads}, torch {torch.__version__}, Python {platform.python_version()}, {load}"
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
+def machine() -> str:
+    """The machine, its threads, and how busy it was before the timing began."""
+    return f"{lab_machine()}; {torch.get_num_threads()} threads; load {os.getloadavg()[0]:.1f}"
 
 
 def _digits(value: float) -> str:

@@ -64,7 +64,7 @@ def main() -> None:
         typical = 1e3 * median(step for steps in rounds for step in steps)
         facts = {"parameters": f"{parameters:,}", "median step": f"{typical:.4g}"}
         measurements.append(Measurement(name, [1e3 * mean(steps) for steps in rounds], facts))
-    comparison = _compare(measurements, f"batch {arguments.batch_size}, {arguments.steps} steps a round", device)
+    comparison = _compare(measurements, f"batch {arguments.batch_size}, {arguments.steps} steps a round")
     comparison.show()
     comparison.save(Path("runs/benchmarks") / f"vit_{device.type}{'_smoke' if arguments.smoke else ''}")
 
@@ -83,7 +83,7 @@ def _contenders(
     return contenders
 
 
-def _compare(measurements: list[Measurement], setting: str, device: torch.device) -> Comparison:
+def _compare(measurements: list[Measurement], setting: str) -> Comparison:
     ours, *others = measurements
     rivals = [item for item in others if not item.name.startswith("archlab")]
     fastest = min(rivals, key=lambda item: item.ratio_to(ours))
@@ -94,7 +94,7 @@ def _compare(measurements: list[Measurement], setting: str, device: torch.device
     )
     network = f"image {IMAGE}, patch {PATCH}, width {WIDTH}, depth {DEPTH}, {HEADS} heads, MLP {MLP}"
     title = f"Training step of a vision transformer ({network}; {setting})"
-    return Comparison(title, "ms/step", measurements, verdict, machine(device))
+    return Comparison(title, "ms/step", measurements, verdict, machine())
 
 
 class RandomImages(InMemoryDataModule):

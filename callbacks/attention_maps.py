@@ -102,7 +102,7 @@ def draw_attention(image: Tensor, maps: Tensor, title: str) -> "Figure":
     figure.suptitle(f"Attention to each patch — {title}", fontsize=12)
     for layer, row in enumerate(grid.subplots(num_layers, num_heads, squeeze=False)):
         for head, axes in enumerate(row):
-            shown = _overlay(axes, image, maps[layer, head], float(maps.max()))
+            shown = _overlay(axes, image, maps[layer, head], (0.0, float(maps.max())))
             if layer == 0:
                 axes.set_title(f"head {head + 1}", fontsize=9)
             if head == 0:
@@ -126,7 +126,7 @@ def draw_rollout(images: Tensor, rollout: Tensor, titles: list[str]) -> "Figure"
     for index, (above, below) in enumerate(rows.T):
         _show(above, images[index])
         above.set_title(titles[index].replace(", ", "\n"), fontsize=10)
-        shown = _overlay(below, images[index], rollout[index], float(rollout.max()))
+        shown = _overlay(below, images[index], rollout[index], (float(rollout.min()), float(rollout.max())))
     bar = figure.colorbar(shown, ax=rows[1].tolist(), shrink=0.9, pad=0.02)
     bar.set_label("attention weight", fontsize=9)
     return figure
@@ -138,11 +138,11 @@ def _show(axes: "Axes", image: Tensor) -> None:
     axes.set_yticks([])
 
 
-def _overlay(axes: "Axes", image: Tensor, patches: Tensor, largest: float):
+def _overlay(axes: "Axes", image: Tensor, patches: Tensor, limits: tuple[float, float]):
     """Attention as colour, the image as ink over it."""
     height, width = image.shape[-2:]
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-    shown = axes.imshow(patches.numpy(), cmap="viridis", vmin=0, vmax=largest, extent=extent)
+    shown = axes.imshow(patches.numpy(), cmap="viridis", vmin=limits[0], vmax=limits[1], extent=extent)
     ink = image.mean(dim=0)
     axes.imshow(torch.ones_like(ink).numpy(), cmap="gray", vmin=0, vmax=1, alpha=(0.4 * ink.clamp(0, 1)).numpy())
     axes.set_xticks([])

@@ -17,7 +17,7 @@ from lab.arguments import CommandLine, checkpoint_path
 from lab.checkpoints import compare_models, load_checkpoint, refuse_restored, saved_model
 from lab.loggers import RunLogger
 from lab.predictions import PredictionsFile
-from lab.runs import next_version, run_of_checkpoint
+from lab.runs import drop_if_empty, new_run_dir, run_of_checkpoint
 from lab.watch import EpochLines, FiniteLoss, ProgressBar, ResumableStop
 
 
@@ -135,7 +135,7 @@ class LabCLI(LightningCLI):
         run = run_of_checkpoint(checkpoint) if checkpoint else None
         resumes = command != "fit" or (checkpoint is not None and checkpoint.name == "last.ckpt")
         if run is None or not resumes:
-            run = root / self.run_name / f"version_{next_version(root, self.run_name)}"
+            run = new_run_dir(root, self.run_name) if _rank() == 0 else root / self.run_name / "another_process"
         os.environ["ARCHLAB_RUN_DIR"] = str(run)
         return run
 
@@ -146,6 +146,17 @@ class LabCLI(LightningCLI):
                 if item.init_args.project in (None, "lightning_logs"):
                     item.init_args.project = self.run_name
                 item.init_args.save_dir = str(self.run_dir)
+
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except BaseException:
+            self._tidy()
+            raise
+
+    def _tidy(self) -> None:
+        if self.subcommand != "download":
+            drop_if_empty(self.run_dir)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         if self.subcommand == "download":
@@ -193,6 +204,7 @@ class LabCLI(LightningCLI):
             raise SystemExit(130 if self.interrupted else 143) from None
         finally:
             signal.signal(signal.SIGINT, previous)
+            self._tidy()
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         """The arguments of the Trainer's method; a checkpoint is never unpickled."""
@@ -236,5 +248,11 @@ class LabCLI(LightningCLI):
 
 def rank_zero_print(text: str) -> None:
     """Print once, also when a launcher starts this program in several processes."""
-    if int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", 0))) == 0:
+    if _rank() == 0:
         print(text, flush=True)
+
+
+def _rank() -> int:
+    """Which of several processes this is, as their launcher says; all files are written by the first."""
+    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+    return int(next((os.environ[name] for name in names if name in os.environ), 0))

@@ -31,6 +31,8 @@ def explain(error: BaseException, options: list[str]) -> str | None:
             return str(link)
     if isinstance(error, ArgumentError):
         return _explain_argument(chain, options)
+    if missing := next((link for link in chain if isinstance(link, ModuleNotFoundError)), None):
+        return f"a package is missing ({missing}): install it with pip."
     if isinstance(error, MisconfigurationException):
         return _explain_configuration(str(error))
     if "Error(s) in loading state_dict" in str(error):

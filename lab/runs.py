@@ -4,6 +4,7 @@ import csv
 import importlib
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,24 @@ def run_versions(root: Path, name: str) -> Iterator[tuple[int, Path]]:
     return iter(sorted(found.items(), reverse=True))
 
 
-def next_version(root: Path, name: str) -> int:
-    """The version of the next run of a config."""
-    return next((version + 1 for version, _ in run_versions(root, name)), 0)
+def new_run_dir(root: Path, name: str) -> Path:
+    """Make the folder of the next run of a config; two runs that start at once get two folders."""
+    while True:
+        version = next((version + 1 for version, _ in run_versions(root, name)), 0)
+        try:
+            folder = root / name / f"version_{version}"
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            continue
+
+
+def drop_if_empty(run: Path) -> None:
+    """Remove the folder of a run that failed before it wrote anything."""
+    with suppress(OSError):  # rmdir refuses what is not empty
+        run.rmdir()
+        run.parent.rmdir()
+        run.parent.parent.rmdir()
 
 
 def run_of_checkpoint(path: Path) -> Path | None:

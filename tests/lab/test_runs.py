@@ -1,18 +1,33 @@
 """Run folders, and what a notebook reads from them."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from lab.errors import LabError
-from lab.runs import load_run, next_version, read_metrics, run_of_checkpoint, run_versions
+from lab.runs import drop_if_empty, load_run, new_run_dir, read_metrics, run_of_checkpoint, run_versions
 
 
 def test_versions_count_as_numbers(tmp_path):
-    assert next_version(tmp_path, "x") == 0
-    for version in (0, 2, 10):
-        (tmp_path / "x" / f"version_{version}").mkdir(parents=True)
-    (tmp_path / "x" / "version_old").mkdir()
+    assert new_run_dir(tmp_path, "x") == tmp_path / "x" / "version_0"
+    for name in ("version_2", "version_10", "version_old"):
+        (tmp_path / "x" / name).mkdir()
     assert [version for version, _ in run_versions(tmp_path, "x")] == [10, 2, 0]
-    assert next_version(tmp_path, "x") == 11
+    assert new_run_dir(tmp_path, "x").name == "version_11"
+
+
+def test_runs_that_start_at_once_get_a_folder_each(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(lambda _: new_run_dir(tmp_path, "x"), range(24)))
+    assert len(set(folders)) == 24
+
+
+def test_only_an_empty_run_is_dropped(tmp_path):
+    empty, full = new_run_dir(tmp_path / "runs", "x"), new_run_dir(tmp_path / "runs", "x")
+    (full / "metrics.csv").touch()
+    drop_if_empty(empty)
+    drop_if_empty(full)
+    assert not empty.exists() and full.is_dir()
 
 
 def test_the_run_of_a_checkpoint(tmp_path):
