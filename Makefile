@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test lint install
 .DEFAULT_GOAL := demo
+.DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m lab.demo
@@ -23,7 +24,7 @@ install: $(VENV)/.installed-dev
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "$(PYTHON) is older than Python 3.10; name a newer one: make PYTHON=python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # A stamp marks a finished installation: a broken-off one is taken up again.
 $(VENV)/.installed: requirements.txt | $(BIN)/python

@@ -1,7 +1,8 @@
 """Data sets that fit in memory: tensors decoded once, a batch one indexed slice."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -34,6 +35,23 @@ class InMemoryDataset(Dataset):
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, ...]:
         index = torch.tensor(indices)
         return tuple(tensor.index_select(0, index) for tensor in self.tensors)
+
+
+class ResumableSampler(DistributedSampler):
+    """A shuffling sampler that begins its first epoch behind the samples which a resumed run has seen.
+
+    Args:
+        skip: how many samples of its first epoch are passed over; its length still counts them.
+        **arguments: those of DistributedSampler.
+    """
+
+    def __init__(self, dataset: Dataset, skip: int, **arguments: int) -> None:
+        super().__init__(dataset, shuffle=True, **arguments)
+        self.skip = skip
+
+    def __iter__(self) -> Iterator[int]:
+        skip, self.skip = self.skip, 0
+        return islice(super().__iter__(), skip, None)
 
 
 def identity(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -80,7 +98,8 @@ class InMemoryDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         dataset, (world_size, rank) = self.datasets["train"], self._world()
-        sampler = DistributedSampler(dataset, world_size, rank, shuffle=True, seed=self.seed)
+        skip = self._seen_batches() * self.batch_size
+        sampler = ResumableSampler(dataset, skip, num_replicas=world_size, rank=rank, seed=self.seed)
         return DataLoader(dataset, batch_size=self.batch_size, sampler=sampler, collate_fn=identity)
 
     def val_dataloader(self) -> DataLoader:
@@ -104,6 +123,13 @@ class InMemoryDataModule(LightningDataModule):
         sampler = UnrepeatedDistributedSampler(dataset, world_size, rank, shuffle=False)
         return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=sampler, collate_fn=identity)
 
+    def _seen_batches(self) -> int:
+        """How many batches of its current epoch a run has seen before it was stopped and resumed."""
+        if self.trainer is None or not self.trainer.fit_loop.restarting:
+            return 0
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress
+        return 0 if progress.is_last_batch else progress.current.completed
+
     def _world(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
@@ -111,10 +137,12 @@ class InMemoryDataModule(LightningDataModule):
 _FRACTION = "val_fraction must be in (0, 1) and leave no split empty, but it is {}."
 
 
-def check_fraction(val_fraction: float) -> None:
-    """Raise ValueError unless ``val_fraction`` is in (0, 1)."""
+def check_images(val_fraction: float, flatten: bool, augmentation: nn.Module | None) -> None:
+    """Raise ValueError unless ``val_fraction`` is in (0, 1), and what is augmented are images."""
     if not 0.0 < val_fraction < 1.0:
         raise ValueError(_FRACTION.format(val_fraction))
+    if flatten and augmentation is not None:
+        raise ValueError("flatten=True serves rows of pixels, which augmentation cannot distort: drop one of the two.")
 
 
 def split_indices(length: int, val_fraction: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from datamodules.in_memory import InMemoryDataModule, check_fraction, split_indices
+from datamodules.in_memory import InMemoryDataModule, check_images, split_indices
 from lab.downloads import data_root, download
 from lab.errors import LabError
 
@@ -66,7 +66,7 @@ class MNISTDataModule(InMemoryDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed, augmentation)
-        check_fraction(val_fraction)
+        check_images(val_fraction, flatten, augmentation)
         if dataset not in CLASS_NAMES:
             raise ValueError(f'dataset must be one of {", ".join(CLASS_NAMES)}, but it is "{dataset}".')
         self.dataset, self.flatten, self.val_fraction = dataset, flatten, val_fraction
@@ -96,6 +96,11 @@ class MNISTDataModule(InMemoryDataModule):
             raise LabError(
                 f"{self.folder} must hold images of 28×28 pixels and one label an image, but holds images "
                 f"{tuple(images.shape)} and labels {tuple(labels.shape)}: delete its files to download them again."
+            )
+        if len(labels) and int(labels.max()) >= self.num_classes:
+            raise LabError(
+                f"{self.folder} must hold labels from 0 to {self.num_classes - 1}, but holds the label "
+                f"{int(labels.max())}: it is not {self.dataset}; delete its files to download them again."
             )
         images = images.float().div_(255).view(len(images), *((784,) if self.flatten else (1, 28, 28)))
         labels = labels.long()

@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from lab.checkpoints import newest_checkpoint
 from lab.errors import LabError, nearest
 
 
@@ -61,22 +60,34 @@ class CommandLine:
     def arguments(self) -> list[str]:
         return self._assemble([])
 
-    def with_model(self, model: dict[str, Any] | None) -> list[str]:
-        """The arguments with a model layered over the files and under the typed values."""
-        return self._assemble([] if model is None else [f"--model={json.dumps(model)}"])
+    @property
+    def run(self) -> Path | None:
+        """The run folder whose own config.yaml was named, or None."""
+        files = self._experiments()
+        return files[0].parent if files and _is_saved(files[0]) else None
+
+    def layered(self, **parts: dict[str, Any] | None) -> list[str]:
+        """The arguments with parts, such as ``model=…``, layered over the files and under the typed values."""
+        return self._assemble([f"--{key}={json.dumps(part)}" for key, part in parts.items() if part is not None])
 
     def run_name(self, config: Any) -> str:
         """The name of the experiment: that of its config file, or of its classes when it has none."""
-        files = [Path(path) for path in self.configs if Path(path).parent.name != "presets"]
+        files = self._experiments()
         if not files:
             return "-".join(str(config[key].class_path).rsplit(".", 1)[-1] for key in ("model", "data"))
-        first = files[0].absolute()
-        in_run = first.name == "config.yaml" and re.fullmatch(r"version_\d+", first.parent.name)
-        return first.parent.parent.name if in_run else first.stem
+        return files[0].absolute().parent.parent.name if _is_saved(files[0]) else files[0].stem
+
+    def _experiments(self) -> list[Path]:
+        return [Path(path) for path in self.configs if Path(path).parent.name != "presets"]
 
     def _assemble(self, layer: list[str]) -> list[str]:
         words = [word for config in self.configs for word in ("--config", config)]
         return [*([self.subcommand] if self.subcommand else []), *words, *layer, *self.overrides]
+
+
+def _is_saved(config: Path) -> bool:
+    """Whether a file is the config.yaml of a run folder."""
+    return config.name == "config.yaml" and bool(re.fullmatch(r"version_\d+", config.absolute().parent.name))
 
 
 def _check_config(config: str) -> None:
@@ -84,6 +95,8 @@ def _check_config(config: str) -> None:
     if path.is_file():
         try:
             yaml.safe_load(path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            raise LabError(f"the config file {config} is no text in UTF-8: save it as such.") from error
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -94,34 +107,3 @@ def _check_config(config: str) -> None:
     hint = nearest(path.name, there)
     listing = f" {path.parent} holds {', '.join(there)}{hint}" if there else ""
     raise LabError(f'the config file "{config}" does not exist.{listing}')
-
-
-def checkpoint_path(command: str, given: str | None, root: Path, name: str) -> Path | None:
-    """The checkpoint that a command starts from: a path, or the "best" or "last" one of the newest run of a config.
-
-    Args:
-        command: fit, validate, test or predict.
-        given: what --ckpt_path says; None stands for a fresh start of fit, and for "best" elsewhere.
-        root: the folder of all runs.
-        name: the name of the config.
-
-    Raises:
-        LabError: when there is no such file.
-    """
-    kind = "best" if given is None and command != "fit" else given
-    if kind is None:
-        return None
-    if kind not in ("best", "last"):
-        path = Path(kind)
-        if not path.is_file():
-            raise LabError(f"the checkpoint {kind} does not exist: give a file, or one of the words best and last.")
-        return path
-    found = newest_checkpoint(root, name, kind)
-    if found is None and command == "fit" and kind == "last":
-        return None
-    if found is None:
-        raise LabError(
-            f"no run of {name} in {root} has a {kind} checkpoint: run `python train.py fit` with its config first, "
-            f"or give --ckpt_path."
-        )
-    return found

@@ -3,15 +3,49 @@
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lab.errors import LabError
 from lab.runs import run_of_checkpoint, run_versions
 
 LISTED = 3
 
 
-def newest_checkpoint(root: Path, name: str, kind: str) -> Path | None:
-    """The "best" or "last" checkpoint of the newest run of a config that has one."""
-    paths = (folder / "checkpoints" / f"{kind}.ckpt" for _, folder in run_versions(root, name))
+def checkpoint_path(command: str, given: str | None, root: Path, name: str, run: Path | None = None) -> Path | None:
+    """The checkpoint that a command starts from: a path, or the "best" or "last" one of the newest run of a config.
+
+    Args:
+        command: fit, validate, test or predict.
+        given: what --ckpt_path says; None stands for a fresh start of fit, and for "best" elsewhere.
+        root: the folder of all runs.
+        name: the name of the config.
+        run: the run folder that "best" and "last" are taken from; the newest run of the config when None.
+
+    Raises:
+        LabError: when there is no such file.
+    """
+    kind = "best" if given is None and command != "fit" else given
+    if kind is None:
+        return None
+    if kind not in ("best", "last"):
+        path = Path(kind)
+        if not path.is_file():
+            raise LabError(f"the checkpoint {kind} does not exist: give a file, or one of the words best and last.")
+        return path
+    found = newest_checkpoint([run] if run else [folder for _, folder in run_versions(root, name)], kind)
+    if found is None and command == "fit" and kind == "last":
+        return None
+    if found is None:
+        raise LabError(
+            f"no run of {name} in {root} has a {kind} checkpoint: run `python train.py fit` with its config first, "
+            f"or give --ckpt_path."
+        )
+    return found
+
+
+def newest_checkpoint(runs: list[Path], kind: str) -> Path | None:
+    """The "best" or "last" checkpoint of the first of some runs that has one."""
+    paths = (run / "checkpoints" / f"{kind}.ckpt" for run in runs)
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -27,8 +61,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises what its unpickler, zip reader and storage reader happen to raise
         raise LabError(f"{path} is no checkpoint that can be loaded safely ({_first_line(error)}).") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise LabError(f"{path} is no checkpoint of train.py: it holds no state_dict.")
+    needed = {"state_dict", "global_step", "pytorch-lightning_version"}
+    if not isinstance(checkpoint, dict) or not needed <= set(checkpoint):
+        raise LabError(f"{path} is no checkpoint of train.py: it does not hold {', '.join(sorted(needed))}.")
     return checkpoint
 
 
@@ -39,6 +74,35 @@ def saved_model(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
         return None
     arguments = {key: value for key, value in hparams.items() if not key.startswith("_")}
     return {"class_path": hparams["_class_path"], "init_args": arguments}
+
+
+def saved_config(run: Path) -> dict[str, Any]:
+    """What repeats a run, from its config.yaml; nothing where there is none."""
+    path = run / "config.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def refuse_resplit(seed: int | None, data: dict[str, Any], saved: dict[str, Any]) -> None:
+    """Refuse values under which a checkpoint would be scored on samples that it was trained on, or another run go on.
+
+    Args:
+        seed: ``seed_everything`` of a run to resume, or None where nothing is trained.
+        data: the data to build, typed values over those of the run.
+        saved: the configuration of the run that the checkpoint is from.
+
+    Raises:
+        LabError: when they draw their splits, or their random numbers, differently.
+    """
+    before, after = _flat(saved["data"]), _flat(data)
+    pairs = {f"data.{key}": (before.get(key), after.get(key)) for key in ("seed", "val_fraction")}
+    if seed is not None:
+        pairs["seed_everything"] = (saved.get("seed_everything"), seed)
+    for key, (was, becomes) in pairs.items():
+        if was != becomes:
+            raise LabError(
+                f"--{key} cannot change from {was} to {becomes} beside this checkpoint, whose run had other samples or "
+                f"random numbers: leave it out, or leave --ckpt_path out and fit anew."
+            )
 
 
 def refuse_restored(model: dict[str, Any], saved: dict[str, Any]) -> None:
@@ -79,7 +143,7 @@ def compare_models(path: Path, saved: dict[str, Any], configured: dict[str, Any]
         listed += f" and {len(keys) - LISTED} more"
     run = run_of_checkpoint(path)
     foreign = run is not None and run.parent.name != run_name and any(key.startswith("net.") for key in keys)
-    if foreign or any(key.endswith("class_path") and key != "scheduler.class_path" for key in keys):
+    if foreign or {"class_path", "net.class_path"} & set(keys):
         hint = f"use --config {run / 'config.yaml'}" if run else "use the config that it was trained with"
         raise LabError(f"the checkpoint {path} is of another model: {listed}; {hint}.")
     return f"Model values from the checkpoint: {listed}."

@@ -1,7 +1,6 @@
 """The command line: Lightning's, with the laboratory's run folders, checkpoints and defaults."""
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,38 +8,27 @@ from typing import Any, ClassVar
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from lab.arguments import CommandLine, checkpoint_path
-from lab.checkpoints import compare_models, load_checkpoint, refuse_restored, saved_model
+from lab.arguments import CommandLine
+from lab.checkpoints import (
+    checkpoint_path,
+    compare_models,
+    load_checkpoint,
+    refuse_resplit,
+    refuse_restored,
+    saved_config,
+    saved_model,
+)
+from lab.errors import LabError
 from lab.loggers import RunLogger
 from lab.predictions import PredictionsFile
 from lab.runs import drop_if_empty, new_run_dir, run_of_checkpoint
+from lab.signals import CtrlC
+from lab.trainer import LabTrainer, SaveConfig, rank, rank_zero_print
 from lab.watch import EpochLines, FiniteLoss, ProgressBar, ResumableStop
-
-
-class LabTrainer(Trainer):
-    """Lightning's Trainer, and a command that only fetches data."""
-
-    def download(self, model: Any, datamodule: Any) -> None:
-        """Download the data of a config without training, for a machine whose nodes have no network."""
-        datamodule.prepare_data()
-        print("The data is in place.")
-
-
-class SaveConfig(SaveConfigCallback):
-    """Saves what repeats the run: the whole configuration, less the checkpoint that it was resumed from."""
-
-    def __init__(self, parser: LightningArgumentParser, config: Namespace, **kwargs: Any) -> None:
-        config = config.clone()
-        config.pop("ckpt_path", None)
-        super().__init__(parser, config, overwrite=True, **kwargs)
-
-    def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
-        if stage == "fit":
-            super().setup(trainer, pl_module, stage)
 
 
 class LabCLI(LightningCLI):
@@ -66,7 +54,9 @@ class LabCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        return {**LightningCLI.subcommands(), "download": {"model", "datamodule"}}
+        # weights_only is no choice here: a checkpoint is never unpickled.
+        skipped = {name: {*skip, "weights_only"} for name, skip in LightningCLI.subcommands().items()}
+        return {**skipped, "download": {"model", "datamodule"}}
 
     def _add_subcommands(self, parser: LightningArgumentParser, **kwargs: Any) -> None:
         """Build the parser of the subcommand in use alone: the others would cost more than the import of Lightning."""
@@ -96,35 +86,44 @@ class LabCLI(LightningCLI):
         parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best checkpoint after fit.")
 
     def _parse_ckpt_path(self) -> None:
-        """Resolve the checkpoint; its model is the one to build, but for what the command line says of it."""
+        """Resolve the checkpoint; its model and data are those to build, but for what the command line says."""
         command = self.config["subcommand"]
+        config = self.config[command]
+        if config.data is None:
+            raise LabError("data is missing: give a config, such as --config configs/vit_digits.yaml, or --data.")
         if command == "download":
             return
-        config = self.config[command]
         root = Path(config.trainer.default_root_dir)
         self.run_name = self.command_line.run_name(config)
-        path = checkpoint_path(command, config.ckpt_path, root, self.run_name)
+        path = checkpoint_path(command, config.ckpt_path, root, self.run_name, self.command_line.run)
         self.first_step = 0
         if path is not None:
-            self._take_model_from(path, command)
+            self._take_from(path, command)
         elif config.ckpt_path == "last":
             rank_zero_print(f"No run of {self.run_name} has a last checkpoint yet: starting afresh.")
         self.config[command].ckpt_path = None if path is None else str(path)
         self.run_dir = self._choose_run_dir(command, path, root)
 
-    def _take_model_from(self, path: Path, command: str) -> None:
+    def _take_from(self, path: Path, command: str) -> None:
         rank_zero_print(f"Checkpoint: {path}")
         checkpoint = load_checkpoint(path)
-        self.first_step, saved = checkpoint.get("global_step", 0), saved_model(checkpoint)
-        if saved is None:
+        self.first_step, model = checkpoint["global_step"], saved_model(checkpoint)
+        run = run_of_checkpoint(path)
+        same = run is not None and run.parent.name == self.run_name
+        config = saved_config(run) if same else {}
+        data = config.get("data")
+        if model is None and data is None:
             return
-        layered = self.parser.parse_args(self.command_line.with_model(saved))
-        model = layered[command].model.as_dict()
-        if command == "fit":
-            refuse_restored(model, saved)
-        note = compare_models(path, model, self.config[command].model.as_dict(), self.run_name)
-        if note:
-            rank_zero_print(note)
+        layered = self.parser.parse_args(self.command_line.layered(model=model, data=data))
+        parts = {key: layered[command][key].as_dict() for key in ("model", "data")}
+        if model and command == "fit":
+            refuse_restored(parts["model"], model)
+        if data:
+            seed = layered[command].seed_everything if command == "fit" else None
+            refuse_resplit(seed, parts["data"], config)
+        if model:
+            note = compare_models(path, parts["model"], self.config[command].model.as_dict(), self.run_name)
+            rank_zero_print(note or "")
         self.config = layered
 
     def _choose_run_dir(self, command: str, checkpoint: Path | None, root: Path) -> Path:
@@ -135,7 +134,9 @@ class LabCLI(LightningCLI):
         run = run_of_checkpoint(checkpoint) if checkpoint else None
         resumes = command != "fit" or (checkpoint is not None and checkpoint.name == "last.ckpt")
         if run is None or not resumes:
-            run = new_run_dir(root, self.run_name) if _rank() == 0 else root / self.run_name / "another_process"
+            run = new_run_dir(root, self.run_name) if rank() == 0 else root / self.run_name / "another_process"
+        elif run.resolve().parent.parent == root.resolve():
+            run = root / run.parent.name / run.name  # a checkpoint remembers its folder as it was spelt
         os.environ["ARCHLAB_RUN_DIR"] = str(run)
         return run
 
@@ -172,14 +173,17 @@ class LabCLI(LightningCLI):
         self.last = ModelCheckpoint(filename="last", enable_version_counter=False)
         callbacks: list[Callback] = [ResumableStop(self.last), FiniteLoss(), PredictionsFile()]
         if trainer_config.enable_checkpointing is not False:
-            callbacks += [self.best, self.last]
+            callbacks += [self.last, self.best]  # in this order: best refuses a metric that is not logged
         bar = trainer_config.enable_progress_bar
         if bar is None:
             bar = sys.stdout.isatty()
         callbacks.append(ProgressBar() if bar else EpochLines())
         self.trainer_defaults["callbacks"] = callbacks
         return super().instantiate_trainer(
-            logger=self._loggers(trainer_config.logger), enable_progress_bar=bar, **kwargs
+            logger=self._loggers(trainer_config.logger),
+            enable_progress_bar=bar,
+            default_root_dir=str(self.run_dir),  # where Lightning keeps what SLURM's requeuing needs
+            **kwargs,
         )
 
     def _loggers(self, logger: Any) -> list[Logger]:
@@ -195,15 +199,15 @@ class LabCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         if self._get(self.config, "compile"):
             self.model.net.compile()
-        self.interrupted = False
-        previous = signal.signal(signal.SIGINT, self._stop_like_sigterm)
         try:
-            super()._run_subcommand(subcommand)
+            with CtrlC() as ctrl_c:
+                super()._run_subcommand(subcommand)
+                if self.trainer.received_sigterm and subcommand != "fit":  # in a last batch Lightning passes over it
+                    raise SIGTERMException
         except SIGTERMException:
-            self._tell_how_to_resume("Ctrl-C" if self.interrupted else "SIGTERM")
-            raise SystemExit(130 if self.interrupted else 143) from None
+            self._tell_how_to_resume("Ctrl-C" if ctrl_c.pressed else "SIGTERM")
+            raise SystemExit(130 if ctrl_c.pressed else 143) from None
         finally:
-            signal.signal(signal.SIGINT, previous)
             self._tidy()
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
@@ -211,48 +215,35 @@ class LabCLI(LightningCLI):
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
         return kwargs if subcommand == "download" else {**kwargs, "weights_only": True}
 
-    def _stop_like_sigterm(self, signum: int, frame: Any) -> None:
-        """The first Ctrl-C stops the run after the current batch, as SIGTERM does; a second one stops it at once."""
-        if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True
-        print("\nStopping after this batch; press Ctrl-C again to stop at once.", flush=True)
-        signal.raise_signal(signal.SIGTERM)
-
     def _tell_how_to_resume(self, cause: str) -> None:
         last = self.run_dir / "checkpoints" / "last.ckpt"
         if self.subcommand == "fit" and last.is_file():
             rank_zero_print(f"Stopped by {cause} at step {self.trainer.global_step}; {last} is saved.")
-            rank_zero_print(f"Resume it: python train.py fit --config {self.run_dir / 'config.yaml'} --ckpt_path last")
+            rank_zero_print(
+                f"Resume it: python train.py fit --config {self.run_dir / 'config.yaml'} --ckpt_path {last}"
+            )
         else:
             rank_zero_print(f"Stopped by {cause}.")
 
     def after_fit(self) -> None:
         """Say what came of the run and how to test it, or test it at once."""
-        best = self.best.best_model_path
-        if self.trainer.fast_dev_run or not best:
+        best, score = self.best.best_model_path, self.best.best_model_score
+        if self.trainer.fast_dev_run or not best or score is None:
             return
         config = self.run_dir / "config.yaml"
-        rank_zero_print(f"Best {self.best.monitor}: {float(self.best.best_model_score):.4f}")
+        rank_zero_print(f"Best {self.best.monitor}: {float(score):.4f}")
         rank_zero_print(f"Run folder: {self.run_dir}")
         rank_zero_print(f"Test it: python train.py test --config {config} --ckpt_path {best}")
         if self._get(self.config, "test_after_fit"):
             self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best, weights_only=True)
+            self.after_test()
 
     def after_test(self) -> None:
+        """Print the result beside what it should meet."""
+        if reference := self._get(self.config, "reference"):
+            rank_zero_print(f"Reference: {reference}")
         rank_zero_print(f"Run folder: {self.run_dir}")
 
     def after_predict(self) -> None:
-        rank_zero_print(f"Predictions: {self.run_dir / 'predictions.csv'}")
-
-
-def rank_zero_print(text: str) -> None:
-    """Print once, also when a launcher starts this program in several processes."""
-    if _rank() == 0:
-        print(text, flush=True)
-
-
-def _rank() -> int:
-    """Which of several processes this is, as their launcher says; all files are written by the first."""
-    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
-    return int(next((os.environ[name] for name in names if name in os.environ), 0))
+        if not self.trainer.fast_dev_run:
+            rank_zero_print(f"Predictions: {self.run_dir / 'predictions.csv'}")

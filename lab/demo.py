@@ -19,7 +19,7 @@ def main() -> int:
     for command in ("fit", "test"):
         words = [sys.executable, "train.py", command, "--config", CONFIG]
         print("$ python " + " ".join(words[1:]), flush=True)
-        if status := subprocess.run(words).returncode:
+        if status := _wait(subprocess.Popen(words)):
             return status
     seconds = time.perf_counter() - started
     _, run = next(run_versions(Path("runs"), Path(CONFIG).stem))
@@ -31,6 +31,15 @@ def main() -> int:
         table.add_row("picture", str(picture))
     Console(soft_wrap=True).print(table)
     return 0
+
+
+def _wait(process: subprocess.Popen) -> int:
+    """The exit status of a command; Ctrl-C reaches it too, and it is given the time to save."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
 
 
 if __name__ == "__main__":

@@ -1,22 +1,21 @@
 """The entry of train.py: what was typed goes in, an exit status comes out, mistakes are told in one sentence."""
 
-import importlib
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from types import ModuleType
 
-ROOMS = ("callbacks", "datamodules", "lit_models", "nets")
 
-
-def main(typed: Sequence[str] | None = None) -> int:
+def main(typed: Sequence[str], rooms: Sequence[ModuleType] = ()) -> int:
     """Run a command.
 
     With the environment variable ARCHLAB_TRACEBACK set, a mistake shows its traceback instead of a sentence.
 
     Args:
-        typed: the words after ``train.py``; those of the process when None.
+        typed: the words after ``train.py``.
+        rooms: packages whose public classes are known by their short names.
 
     Returns:
         0 after success, 1 after a mistake that was told in one sentence.
@@ -30,11 +29,9 @@ def main(typed: Sequence[str] | None = None) -> int:
     from lab.messages import explain
 
     _quieten()
-    rooms = [importlib.import_module(room) for room in ROOMS]
     classes = {name: f"{room.__name__}.{name}" for room in rooms for name in room.__all__ if name[0].isupper()}
-    typed = list(sys.argv[1:] if typed is None else typed)  # sys.argv stays: a launcher starts its processes with it
     try:
-        LabCLI(CommandLine.read(typed, list(LabCLI.subcommands()), classes))
+        LabCLI(CommandLine.read(list(typed), list(LabCLI.subcommands()), classes))
     except Exception as error:
         sentence = explain(error, LabCLI.known_keys)
         if sentence is None or os.environ.get("ARCHLAB_TRACEBACK"):
@@ -53,6 +50,7 @@ def _quieten() -> None:
     rank_zero.addFilter(lambda record: "Tip:" not in record.getMessage())
     warnings.filterwarnings("ignore", message=".*args parameter is intended to run from within Python.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # ResumableSampler is
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # we log by epochs
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own folder

@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import inspect
+import linecache
 import re
 import sys
 from argparse import ArgumentError
@@ -33,8 +34,10 @@ def explain(error: BaseException, options: list[str]) -> str | None:
         return _explain_argument(chain, options)
     if missing := next((link for link in chain if isinstance(link, ModuleNotFoundError)), None):
         return f"a package is missing ({missing}): install it with pip."
-    if isinstance(error, MisconfigurationException):
+    if isinstance(error, MisconfigurationException) or re.search(r"invalid (strategy|accelerator)", str(error)):
         return _explain_configuration(str(error))
+    if "does not allow for gradient clipping" in str(error):
+        return "trainer.gradient_clip_val needs an optimizer that is not fused here: add --model.optimizer.fused false."
     if "Error(s) in loading state_dict" in str(error):
         first = str(error).split("\n")[1].strip().split('", "')[0].rstrip('".')
         return (
@@ -56,7 +59,10 @@ def _raised_in_house(error: BaseException) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     where = Path(trace.tb_frame.f_code.co_filename) if trace else Path()
-    return where.is_relative_to(HOUSE) and where.relative_to(HOUSE).parts[0] in ROOMS
+    if not where.is_relative_to(HOUSE) or where.relative_to(HOUSE).parts[0] not in ROOMS:
+        return False
+    # Raised in so many words, not by an operation that failed: that one needs its traceback.
+    return linecache.getline(str(where), trace.tb_lineno).strip().startswith("raise ")
 
 
 def _explain_argument(chain: list[BaseException], options: list[str]) -> str:

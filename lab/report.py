@@ -77,10 +77,11 @@ def _row(name: str, folders: list[Path]) -> str:
     spread = f" ± {statistics.stdev(scores):.4f}" if len(scores) > 1 else ""
     config = _config(folders[-1])
     seeds = ", ".join(str(_config(folder).get("seed_everything")) for folder in folders)
-    minutes = statistics.mean(map(_fit_seconds, folders)) / 60
+    times = sorted({f"{_fit_seconds(folder) / 60:.1f}" for folder in folders}, key=float)
+    minutes = "–".join(times if len(times) < 2 else (times[0], times[-1]))
     reference = config.get("reference") or "–"
     command = f"`python train.py fit --config configs/{name}.yaml`"
-    return f"| {name} | {statistics.mean(scores):.4f}{spread} | {seeds} | {reference} | {minutes:.1f} min | {command} |"
+    return f"| {name} | {statistics.mean(scores):.4f}{spread} | {seeds} | {reference} | {minutes} min | {command} |"
 
 
 def _config(run: Path) -> dict[str, Any]:

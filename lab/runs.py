@@ -25,14 +25,18 @@ def run_versions(root: Path, name: str) -> Iterator[tuple[int, Path]]:
 
 def new_run_dir(root: Path, name: str) -> Path:
     """Make the folder of the next run of a config; two runs that start at once get two folders."""
+    version = next((version + 1 for version, _ in run_versions(root, name)), 0)
     while True:
-        version = next((version + 1 for version, _ in run_versions(root, name)), 0)
+        folder = root / name / f"version_{version}"
         try:
-            folder = root / name / f"version_{version}"
             folder.mkdir(parents=True)
             return folder
         except FileExistsError:
-            continue
+            version += 1
+        except OSError as error:
+            raise LabError(
+                f"cannot make the run folder {folder} ({error.strerror}): choose another --trainer.default_root_dir."
+            ) from error
 
 
 def drop_if_empty(run: Path) -> None:

@@ -56,6 +56,12 @@ class FiniteLoss(Callback):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._look(trainer)
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The last step of an epoch shows its harm only here; checkpoints are saved after this."""
+        losses = {name: value for name, value in trainer.callback_metrics.items() if name.endswith("/loss")}
+        if not trainer.sanity_checking and not all(value.isfinite() for value in losses.values()):
+            self._stop(trainer, f"{', '.join(losses)} became {', '.join(f'{loss:g}' for loss in losses.values())}")
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._look(trainer)
 
@@ -65,11 +71,14 @@ class FiniteLoss(Callback):
         if not losses or torch.stack(losses).isfinite().all():
             return
         step, loss = next((step, loss) for step, loss in zip(steps, losses, strict=True) if not loss.isfinite())
+        self._stop(trainer, f"the loss became {loss.item()} at step {step}")
+
+    def _stop(self, trainer: Trainer, what: str) -> None:
         kept = [str(Path(callback.dirpath) / "last.ckpt") for callback in _last_checkpoints(trainer)]
         where = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint had been saved yet"
         raise LabError(
-            f"the loss became {loss.item()} at step {step} (epoch {trainer.current_epoch}), so the run was stopped; "
-            f"{where}. Lower the learning rate (model.optimizer.lr), or set trainer.gradient_clip_val."
+            f"{what} (epoch {trainer.current_epoch}), so the run was stopped; {where}. "
+            f" Lower the learning rate (model.optimizer.lr), or set trainer.gradient_clip_val."
         )
 
 

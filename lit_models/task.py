@@ -8,7 +8,6 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 
 class LitTask(LightningModule):
@@ -61,7 +60,8 @@ class LitTask(LightningModule):
         """Log ``train/loss``, exact over processes and over batches of unequal size."""
         sums = torch.stack([self._loss_sum, torch.as_tensor(float(self._sample_count), device=self._loss_sum.device)])
         loss_sum, sample_count = self.trainer.strategy.reduce(sums, reduce_op="sum")
-        self.log("train/loss", loss_sum / sample_count)
+        if sample_count > 0:  # a run resumed at the very end of an epoch has nothing to add
+            self.log("train/loss", loss_sum / sample_count)
         self._loss_sum, self._sample_count = torch.zeros(()), 0
 
     def configure_optimizers(self) -> Any:
@@ -82,7 +82,8 @@ class LitTask(LightningModule):
             total_steps = given.get("total_steps") or self.trainer.estimated_stepping_batches
             return {"scheduler": self.scheduler(optimizer, total_steps=total_steps), "interval": "step"}
         scheduler = self.scheduler(optimizer)
-        monitor = {"monitor": "val/loss"} if isinstance(scheduler, ReduceLROnPlateau) else {}
+        plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+        monitor = {"monitor": getattr(scheduler, "monitor", "val/loss")} if plateau else {}
         return {"scheduler": scheduler, **monitor}
 
 

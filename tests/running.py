@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from lab.main import main
+from train import ROOMS
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ["--config", str(ROOT / "configs" / "vit_digits.yaml")]
-FEW = ["--model.net.depth=1", "--trainer.limit_train_batches=3", "--trainer.max_epochs=2"]
+FEW = ["--trainer.accelerator=cpu", "--model.net.depth=1", "--trainer.limit_train_batches=3", "--trainer.max_epochs=2"]
 SMALL = [*FEW, "--trainer.log_every_n_steps=1", "--trainer.callbacks=[]"]  # no pictures: they take most of the time
 
 
@@ -22,7 +23,7 @@ class Lab:
     def __call__(self, *words: str) -> int:
         self.capsys.readouterr()
         try:
-            status = main(list(words))
+            status = main(words, ROOMS)
         except SystemExit as stopped:
             status = stopped.code
         self.out, self.err = self.capsys.readouterr()

@@ -19,7 +19,8 @@ def epoch_order(data: object, epoch: int) -> list[float]:
 
 
 def under(data: object, world_size: int, rank: int) -> object:
-    data.trainer = SimpleNamespace(world_size=world_size, global_rank=rank, training=True)
+    fit_loop = SimpleNamespace(restarting=False)
+    data.trainer = SimpleNamespace(world_size=world_size, global_rank=rank, training=True, fit_loop=fit_loop)
     return data
 
 

@@ -1,9 +1,6 @@
 """What was typed, sorted: files first, typed values over them."""
 
-import pytest
-
-from lab.arguments import CommandLine, checkpoint_path
-from lab.errors import LabError
+from lab.arguments import CommandLine
 
 COMMANDS = ["fit", "test"]
 
@@ -24,7 +21,8 @@ def test_files_come_before_typed_values(tmp_path):
     line = read("fit", "--x", "1", "--config", first, "--y=2", f"--config={second}", "-c", first)
     files = ["--config", first, "--config", second, "--config", first]
     assert line.arguments == ["fit", *files, "--x", "1", "--y=2"]
-    assert line.with_model({"class_path": "A"}) == ["fit", *files, '--model={"class_path": "A"}', "--x", "1", "--y=2"]
+    layered = line.layered(model={"class_path": "A"}, data=None)
+    assert layered == ["fit", *files, '--model={"class_path": "A"}', "--x", "1", "--y=2"]
 
 
 def test_short_names_of_the_house_get_their_path():
@@ -37,19 +35,9 @@ def test_the_run_is_named_after_the_experiment(tmp_path):
     preset, saved = config_at(tmp_path, "presets/debug.yaml"), config_at(tmp_path, "runs/gcn/version_3/config.yaml")
     assert read("fit", "--config", preset, "--config", experiment).run_name({}) == "vit"
     assert read("fit", "--config", saved).run_name({}) == "gcn"
+    assert read("fit", "--config", saved).run == tmp_path / "runs" / "gcn" / "version_3"
+    assert read("fit", "--config", experiment).run is None
 
 
 def test_no_words_ask_for_help():
     assert read().arguments == ["--help"]
-
-
-def test_a_checkpoint_is_a_path_or_a_word(tmp_path):
-    assert checkpoint_path("fit", None, tmp_path, "x") is None
-    assert checkpoint_path("fit", "last", tmp_path, "x") is None
-    with pytest.raises(LabError, match=r"no run of x in .* has a best checkpoint"):
-        checkpoint_path("fit", "best", tmp_path, "x")
-    for version in (1, 2):
-        path = tmp_path / "x" / f"version_{version}" / "checkpoints" / "last.ckpt"
-        path.parent.mkdir(parents=True)
-        path.touch()
-    assert checkpoint_path("fit", "last", tmp_path, "x") == path

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.checkpoints import compare_models, refuse_restored
+from lab.checkpoints import checkpoint_path, compare_models, refuse_resplit, refuse_restored
 from lab.errors import LabError
 
 HERE = Path("runs/x/version_0/checkpoints/best.ckpt")
@@ -40,3 +40,28 @@ def test_another_network_or_another_experiment_is_refused():
 def test_the_state_of_an_optimizer_is_not_overruled():
     with pytest.raises(LabError, match=r"--model.optimizer.lr cannot change from 0.1 to 0.5 in a resumed run"):
         refuse_restored(model(lr=0.5), model())
+
+
+def test_other_samples_beside_a_checkpoint_are_refused():
+    saved = {"seed_everything": 0, "data": {"class_path": "D", "init_args": {"seed": 0, "val_fraction": 0.1}}}
+    refuse_resplit(0, saved["data"], saved)
+    refuse_resplit(None, saved["data"], saved)
+    other = {"class_path": "D", "init_args": {"seed": 1, "val_fraction": 0.1}}
+    with pytest.raises(LabError, match=r"--data.seed cannot change from 0 to 1 beside this checkpoint"):
+        refuse_resplit(None, other, saved)
+    with pytest.raises(LabError, match=r"--seed_everything cannot change from 0 to 1"):
+        refuse_resplit(1, saved["data"], saved)
+
+
+def test_a_checkpoint_is_a_path_or_a_word(tmp_path):
+    assert checkpoint_path("fit", None, tmp_path, "x") is None
+    assert checkpoint_path("fit", "last", tmp_path, "x") is None
+    with pytest.raises(LabError, match=r"no run of x in .* has a best checkpoint"):
+        checkpoint_path("fit", "best", tmp_path, "x")
+    for version in (1, 2):
+        path = tmp_path / "x" / f"version_{version}" / "checkpoints" / "last.ckpt"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert checkpoint_path("fit", "last", tmp_path, "x") == path
+    older = path.parents[2] / "version_1"
+    assert checkpoint_path("fit", "last", tmp_path, "x", older) == older / "checkpoints" / "last.ckpt"

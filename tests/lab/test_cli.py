@@ -126,6 +126,34 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(lab):
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
+def test_a_run_stopped_within_an_epoch_sees_the_rest_of_it(lab):
+    words = [*DIGITS, *SMALL, "--model.scheduler=null", "--data.augmentation=null"]
+    watcher = json.dumps({"class_path": f"{__name__}.RaiseSignal", "init_args": {"name": "SIGTERM", "step": 4}})
+    assert lab("fit", *words) == 0
+    assert lab("fit", *words, f"--trainer.callbacks+={watcher}") == 143
+    assert lab("fit", *words, "--ckpt_path", "last") == 0
+    paths = [lab.run(version=version) / "checkpoints" / "last.ckpt" for version in (0, 1)]
+    whole, resumed = (torch.load(path, weights_only=True)["state_dict"] for path in paths)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_run_folder_is_resumed_by_its_own_config(lab):
+    for _ in range(2):
+        assert lab("fit", *DIGITS, *SMALL) == 0
+    words = ["--config", str(lab.run() / "config.yaml"), "--ckpt_path", "last", "--trainer.max_epochs=3"]
+    assert lab("fit", *words) == 0
+    assert [len(read_metrics(lab.run(version=version))["val/loss"][1]) for version in (0, 1)] == [3, 2]
+
+
+def test_a_checkpoint_is_scored_on_the_samples_it_was_kept_from(lab):
+    assert lab("fit", *DIGITS, *SMALL, "--data.seed=1") == 0
+    assert lab("validate", *DIGITS) == 0
+    losses = read_metrics(lab.run())["val/loss"][1]
+    assert min(losses[:-1]) == pytest.approx(losses[-1], rel=1e-5)
+    assert lab("validate", *DIGITS, "--data.seed=2") == 1
+    assert "--data.seed cannot change from 1 to 2 beside this checkpoint" in lab.err
+
+
 def test_a_checkpoint_reloads_by_itself_and_scores_the_same(lab):
     assert lab("fit", *DIGITS, *SMALL, "--test_after_fit=true") == 0
     path = lab.run() / "checkpoints" / "best.ckpt"
@@ -174,7 +202,7 @@ class Poison(Callback):
 def test_a_signal_stops_between_two_batches_and_saves(lab, name, status):
     watcher = json.dumps({"class_path": f"{__name__}.RaiseSignal", "init_args": {"name": name, "step": 4}})
     assert lab("fit", *DIGITS, *SMALL, f"--trainer.callbacks+={watcher}") == status
-    assert "is saved" in lab.out and "--ckpt_path last" in lab.out
+    assert "is saved" in lab.out and "--ckpt_path runs/vit_digits/version_0/checkpoints/last.ckpt" in lab.out
     saved = torch.load(lab.run() / "checkpoints" / "last.ckpt", weights_only=True)
     assert saved["global_step"] == 4
     assert lab("fit", *DIGITS, *SMALL, "--ckpt_path", "last") == 0

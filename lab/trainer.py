@@ -1,0 +1,44 @@
+"""Lightning's Trainer with one more command, the config that a run keeps, and which process speaks."""
+
+import os
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
+
+
+class LabTrainer(Trainer):
+    """Lightning's Trainer, and a command that only fetches data."""
+
+    def download(self, model: Any, datamodule: Any) -> None:
+        """Download the data of a config without training, for a cluster whose nodes have no network."""
+        datamodule.prepare_data()
+        for stage in ("fit", "test"):  # read it too: here is the place to learn that a file is damaged
+            datamodule.setup(stage)
+        print("The data is in place.")
+
+
+class SaveConfig(SaveConfigCallback):
+    """Saves what repeats the run: the whole configuration, less the checkpoint that it was resumed from."""
+
+    def __init__(self, parser: LightningArgumentParser, config: Namespace, **kwargs: Any) -> None:
+        config = config.clone()
+        config.pop("ckpt_path", None)
+        super().__init__(parser, config, overwrite=True, **kwargs)
+
+    def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        if stage == "fit":
+            super().setup(trainer, pl_module, stage)
+
+
+def rank() -> int:
+    """Which of several processes this is, as their launcher says; all files are written by the first."""
+    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+    return int(next((os.environ[name] for name in names if name in os.environ), 0))
+
+
+def rank_zero_print(text: str) -> None:
+    """Print once, also when a launcher starts this program in several processes."""
+    if rank() == 0:
+        print(text, flush=True)
