@@ -9,8 +9,9 @@ from train import ROOMS
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ["--config", str(ROOT / "configs" / "vit_digits.yaml")]
+NO_PICTURES = "--trainer.callbacks=[]"  # they take most of the time
 FEW = ["--trainer.accelerator=cpu", "--model.net.depth=1", "--trainer.limit_train_batches=3", "--trainer.max_epochs=2"]
-SMALL = [*FEW, "--trainer.log_every_n_steps=1", "--trainer.callbacks=[]"]  # no pictures: they take most of the time
+SMALL = [*FEW, "--trainer.log_every_n_steps=1", NO_PICTURES]
 
 
 class Lab:

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Callback
-from running import DIGITS, FEW, SMALL
+from running import DIGITS, FEW, NO_PICTURES, SMALL
 
 from lab import load_run, read_metrics
 from lit_models import LitImageClassifier
@@ -44,7 +44,7 @@ def test_a_run_folder_repeats_its_run(lab):
 def test_test_takes_the_best_checkpoint_of_the_newest_run(lab):
     for _ in range(2):
         assert lab("fit", *DIGITS, *SMALL) == 0
-    assert lab("test", *DIGITS) == 0
+    assert lab("test", *DIGITS, NO_PICTURES) == 0
     assert "Checkpoint: runs/vit_digits/version_1/checkpoints/best.ckpt" in lab.out
     assert "Model values from the checkpoint: net.depth 1 (config: 4)." in lab.out
     assert "test/acc" in read_metrics(lab.run(version=1))
@@ -61,21 +61,21 @@ def test_an_untrained_network_is_never_scored(lab, command):
 
 def test_test_after_fit_scores_what_test_scores(lab):
     assert lab("fit", *DIGITS, *SMALL, "--test_after_fit", "true") == 0
-    assert lab("test", *DIGITS) == 0
+    assert lab("test", *DIGITS, NO_PICTURES) == 0
     losses = read_metrics(lab.run())["test/loss"][1]
     assert len(losses) == 2 and losses[0] == losses[1]
 
 
 def test_validate_scores_the_checkpoint_as_fit_did(lab):
     assert lab("fit", *DIGITS, *SMALL) == 0
-    assert lab("validate", *DIGITS, "--ckpt_path", "last") == 0
+    assert lab("validate", *DIGITS, NO_PICTURES, "--ckpt_path", "last") == 0
     losses = read_metrics(lab.run())["val/loss"][1]
     assert losses[-1] == pytest.approx(losses[-2], rel=1e-6)
 
 
 def test_predict_writes_a_row_an_image(lab):
     assert lab("fit", *DIGITS, *SMALL) == 0
-    assert lab("predict", *DIGITS) == 0
+    assert lab("predict", *DIGITS, NO_PICTURES) == 0
     with (lab.run() / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["index"]) for row in rows] == list(range(360))
@@ -86,7 +86,8 @@ def test_predict_writes_a_row_an_image(lab):
 
 
 def test_typed_values_win_over_files_wherever_they_stand(lab):
-    assert lab("fit", "--trainer.max_epochs=1", *DIGITS, "--trainer.limit_train_batches=2", "--model.net.depth=1") == 0
+    words = ["--trainer.limit_train_batches=2", "--model.net.depth=1", "--trainer.callbacks=[]"]
+    assert lab("fit", "--trainer.max_epochs=1", *DIGITS, *words) == 0
     config = yaml.safe_load((lab.run() / "config.yaml").read_text())
     assert config["trainer"]["max_epochs"] == 1
 
@@ -147,10 +148,10 @@ def test_a_run_folder_is_resumed_by_its_own_config(lab):
 
 def test_a_checkpoint_is_scored_on_the_samples_it_was_kept_from(lab):
     assert lab("fit", *DIGITS, *SMALL, "--data.seed=1") == 0
-    assert lab("validate", *DIGITS) == 0
+    assert lab("validate", *DIGITS, NO_PICTURES) == 0
     losses = read_metrics(lab.run())["val/loss"][1]
     assert min(losses[:-1]) == pytest.approx(losses[-1], rel=1e-5)
-    assert lab("validate", *DIGITS, "--data.seed=2") == 1
+    assert lab("validate", *DIGITS, NO_PICTURES, "--data.seed=2") == 1
     assert "--data.seed cannot change from 1 to 2 beside this checkpoint" in lab.err
 
 
@@ -228,7 +229,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoi
 def test_what_the_trainer_gives_works(lab, words):
     assert lab("fit", *DIGITS, *SMALL, "--test_after_fit=true", *words) == 0, lab.err
     assert 0 <= read_metrics(lab.run())["test/acc"][1][0] <= 1
-    assert lab("test", *DIGITS) == 0  # the checkpoint of a compiled network is that of the network
+    assert lab("test", *DIGITS, NO_PICTURES) == 0  # the checkpoint of a compiled network is that of the network
 
 
 def test_download_fetches_data_and_trains_nothing(lab):
