@@ -171,7 +171,8 @@ class LabCLI(LightningCLI):
             enable_version_counter=False,
         )
         self.last = ModelCheckpoint(filename="last", enable_version_counter=False)
-        callbacks: list[Callback] = [ResumableStop(self.last), FiniteLoss(), PredictionsFile()]
+        guards: list[Callback] = [ResumableStop(self.last), FiniteLoss()]
+        callbacks = [PredictionsFile()] if self.subcommand == "predict" else guards
         if trainer_config.enable_checkpointing is not False:
             callbacks += [self.last, self.best]  # in this order: best refuses a metric that is not logged
         bar = trainer_config.enable_progress_bar

@@ -88,7 +88,8 @@ class MultiHeadAttention(nn.Module):
         bias: whether the projections add a bias.
 
     Shapes:
-        x (B, N, E), mask broadcastable to (B, H, N, N) -> output (B, N, E), weights (B, H, N, N)
+        x (B, N, E), mask broadcastable to (B, H, N, N) -> output (B, N, E), weights (B, H, N, N);
+        with ``num_queries`` Q of the N tokens: output (B, Q, E), weights and mask (B, H, Q, N)
 
     Raises:
         ValueError: when ``head_dim`` is None and ``num_heads`` does not divide ``embed_dim``; when a size is below 1.
@@ -121,14 +122,17 @@ class MultiHeadAttention(nn.Module):
         self.out = nn.Linear(num_heads * self.head_dim, embed_dim, bias=bias)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None = None, return_weights: bool = False
+        self, x: Tensor, mask: Tensor | None = None, return_weights: bool = False, num_queries: int | None = None
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """Attend from every token to every token; with ``return_weights`` also give the weights of each head."""
+        """Attend from every token, or only from the first ``num_queries``, to every token.
+
+        With ``return_weights`` also give the weights of each head.
+        """
         batch, length, _ = x.shape
         qkv = self.qkv(x).view(batch, length, 3, self.num_heads, self.head_dim)  # (B, N, 3, H, D)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, H, N, D)
         dropout_p = self.dropout if self.training else 0.0
-        attended = softmax_attention(q, k, v, mask, dropout_p, return_weights=return_weights)
+        attended = softmax_attention(q[:, :, :num_queries], k, v, mask, dropout_p, return_weights=return_weights)
         heads, weights = attended if return_weights else (attended, None)
         output = self.out(heads.transpose(1, 2).flatten(2))  # (B, N, H·D) -> (B, N, E)
         return (output, weights) if return_weights else output

@@ -23,7 +23,8 @@ class TransformerEncoderLayer(nn.Module):
         dropout: probability, in [0, 1), of every dropout of the layer, that of the attention weights included.
 
     Shapes:
-        x (B, N, E), mask broadcastable to (B, H, N, N) -> output (B, N, E), weights (B, H, N, N)
+        x (B, N, E), mask broadcastable to (B, H, N, N) -> output (B, N, E), weights (B, H, N, N);
+        with ``num_queries`` Q of the N tokens: output (B, Q, E), weights and mask (B, H, Q, N)
 
     Raises:
         ValueError: when a size is below 1, or ``dropout`` is out of its range.
@@ -54,11 +55,14 @@ class TransformerEncoderLayer(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, mask: Tensor | None = None, return_weights: bool = False
+        self, x: Tensor, mask: Tensor | None = None, return_weights: bool = False, num_queries: int | None = None
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """Encode the tokens; with ``return_weights`` also give the attention weights of each head."""
-        attended = self.attention(self.attention_norm(x), mask, return_weights)
+        """Encode the tokens, or only the first ``num_queries`` in the light of all.
+
+        With ``return_weights`` also give the attention weights of each head.
+        """
+        attended = self.attention(self.attention_norm(x), mask, return_weights, num_queries)
         attended, weights = attended if return_weights else (attended, None)
-        x = x + self.dropout(attended)
+        x = x[:, :num_queries] + self.dropout(attended)
         x = x + self.mlp(self.mlp_norm(x))
         return (x, weights) if return_weights else x

@@ -99,3 +99,13 @@ def test_causal_mask_hides_later_tokens() -> None:
 def test_heads_that_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match="num_heads=3 does not divide embed_dim=8"):
         TransformerEncoderLayer(embed_dim=8, num_heads=3)
+
+
+def test_the_first_queries_alone_are_encoded_as_among_all() -> None:
+    torch.manual_seed(0)
+    layer = TransformerEncoderLayer(8, 2, mlp_dim=16).double()
+    x = torch.randn(3, 5, 8, dtype=torch.float64, requires_grad=True)
+    (alone,) = torch.autograd.grad(layer(x, num_queries=2).square().sum(), x)
+    (among_all,) = torch.autograd.grad(layer(x)[:, :2].square().sum(), x)
+    assert torch.allclose(layer(x, num_queries=2), layer(x)[:, :2], rtol=0, atol=1e-12)
+    assert torch.allclose(alone, among_all, rtol=0, atol=1e-12)
