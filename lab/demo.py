@@ -29,7 +29,7 @@ def main() -> int:
     table.add_row("run folder", str(run))
     for picture in sorted((run / "figures").glob("*.png")):
         table.add_row("picture", str(picture))
-    Console(soft_wrap=True).print(table)
+    Console(width=120).print(table)  # a path that is cut cannot be copied
     return 0
 
 
