@@ -80,7 +80,7 @@ def _row(name: str, folders: list[Path]) -> str:
     seeds = ", ".join(str(_config(folder).get("seed_everything")) for folder in folders)
     times = sorted({f"{_fit_seconds(folder) / 60:.1f}" for folder in folders}, key=float)
     minutes = "–".join(times if len(times) < 2 else (times[0], times[-1]))
-    reference = config.get("reference") or _reference_of(name)
+    reference = _reference_of(name) or config.get("reference") or "–"
     held = re.match(r"[\d.]+", reference)
     if held and statistics.mean(scores) < float(held[0]):
         spread += " (below the reference)"
@@ -88,12 +88,12 @@ def _row(name: str, folders: list[Path]) -> str:
     return f"| {name} | {statistics.mean(scores):.4f}{spread} | {seeds} | {reference} | {minutes} min | {command} |"
 
 
-def _reference_of(name: str) -> str:
-    """The reference in the config file, for a run that does not carry one."""
+def _reference_of(name: str) -> str | None:
+    """The reference in the config file as it stands now, or None where there is none."""
     import yaml
 
     path = Path("configs") / f"{name}.yaml"
-    return (yaml.safe_load(path.read_text(encoding="utf-8")).get("reference") if path.is_file() else None) or "–"
+    return yaml.safe_load(path.read_text(encoding="utf-8")).get("reference") if path.is_file() else None
 
 
 def _config(run: Path) -> dict[str, Any]:

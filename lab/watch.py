@@ -58,9 +58,9 @@ class FiniteLoss(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The last step of an epoch shows its harm only here; checkpoints are saved after this."""
-        losses = {name: value for name, value in trainer.callback_metrics.items() if name.endswith("/loss")}
-        if not trainer.sanity_checking and not all(value.isfinite() for value in losses.values()):
-            self._stop(trainer, f"{', '.join(losses)} became {', '.join(f'{loss:g}' for loss in losses.values())}")
+        for name, value in trainer.callback_metrics.items():
+            if name.endswith("/loss") and not value.isfinite() and not trainer.sanity_checking:
+                self._stop(trainer, f"{name} became {value.item()}")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._look(trainer)
@@ -78,7 +78,7 @@ class FiniteLoss(Callback):
         where = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint had been saved yet"
         raise LabError(
             f"{what} (epoch {trainer.current_epoch}), so the run was stopped; {where}. "
-            f" Lower the learning rate (model.optimizer.lr), or set trainer.gradient_clip_val."
+            f"Lower the learning rate (model.optimizer.lr), or set trainer.gradient_clip_val."
         )
 
 

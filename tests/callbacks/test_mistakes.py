@@ -89,7 +89,8 @@ def test_the_sanity_check_is_not_drawn(
 
 
 def test_draws_wrong_examples_of_low_precision() -> None:
-    draw_wrong_examples([(0.9, 1, 2, torch.rand(1, 8, 8).bfloat16())], ["ash", "elm", "oak"], "test")
+    figure = draw_wrong_examples([(0.9, 1, 2, torch.rand(1, 8, 8).bfloat16())], ["ash", "elm", "oak"], "test")
+    assert figure.axes[0].get_title() == "is oak\nread elm (90%)"
 
 
 def test_confusion_matrix_says_each_count_and_the_accuracy() -> None:

@@ -189,12 +189,12 @@ class RaiseSignal(Callback):
 
 
 class Poison(Callback):
-    """Makes a weight NaN before a step, as an exploding gradient would."""
+    """Makes a weight NaN after a step, as an exploding gradient would."""
 
     def __init__(self, step: int) -> None:
         self.step = step
 
-    def on_train_batch_start(self, trainer, pl_module, *args) -> None:
+    def on_train_batch_end(self, trainer, pl_module, *args) -> None:
         if trainer.global_step == self.step:
             pl_module.net.head.weight.data[0, 0] = float("nan")
 
@@ -210,10 +210,15 @@ def test_a_signal_stops_between_two_batches_and_saves(lab, name, status):
     assert torch.load(lab.run() / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 6
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(lab):
-    watcher = json.dumps({"class_path": f"{__name__}.Poison", "init_args": {"step": 7}})
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [(7, "the loss became nan at step 7 (epoch 2)"), (9, "val/loss became nan (epoch 2)")],
+    ids=["within an epoch", "at its last step"],
+)
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(lab, step, told):
+    watcher = json.dumps({"class_path": f"{__name__}.Poison", "init_args": {"step": step}})
     assert lab("fit", *DIGITS, *SMALL, "--trainer.max_epochs=9", f"--trainer.callbacks+={watcher}") == 1
-    assert "the loss became nan at step 7 (epoch 2)" in lab.err and "last good checkpoint is" in lab.err
+    assert told in lab.err and "last good checkpoint is" in lab.err
     saved = torch.load(lab.run() / "checkpoints" / "last.ckpt", weights_only=True)
     assert saved["global_step"] == 6
     assert all(value.isfinite().all() for value in saved["state_dict"].values())

@@ -127,9 +127,10 @@ def test_a_task_may_have_more_classes_than_the_data_and_a_network_need_not_say_i
 ) -> None:
     data = tiny_images()
     data.num_classes = 2
-    make_trainer(fast_dev_run=True).fit(LitImageClassifier(tiny_vit(), num_classes=3), datamodule=data)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
-    make_trainer(fast_dev_run=True).fit(LitImageClassifier(net, num_classes=3), datamodule=tiny_images())
+    for net, images in ((tiny_vit(), data), (nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), tiny_images())):
+        trainer = make_trainer(fast_dev_run=True)
+        trainer.fit(LitImageClassifier(net, num_classes=3), datamodule=images)
+        assert trainer.global_step == 1
 
 
 @pytest.mark.parametrize(
