@@ -154,7 +154,7 @@ def fit_round(net: nn.Module, data: RandomImages, clock: StepClock, folder: Path
         max_epochs=1,
         limit_train_batches=clock.last + 1,  # the end of a step is the start of the next
         limit_val_batches=0,
-        log_every_n_steps=10,
+        log_every_n_steps=50,  # as in configs/vit_mnist.yaml
         enable_model_summary=False,
         logger=[RunLogger(folder, **run), TensorBoardLogger(folder, **run, default_hp_metric=False)],
         callbacks=[clock, ResumableStop(last), FiniteLoss(), best, last, progress_bar],

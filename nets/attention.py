@@ -128,13 +128,13 @@ class MultiHeadAttention(nn.Module):
 
         With ``return_weights`` also give the weights of each head.
         """
-        batch, length, _ = x.shape
-        qkv = self.qkv(x).view(batch, length, 3, self.num_heads, self.head_dim)  # (B, N, 3, H, D)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, H, N, D)
+        parts = self.qkv(x).chunk(3, dim=-1)  # each (B, N, H·D)
+        heads = (self.num_heads, self.head_dim)
+        q, k, v = (part.unflatten(-1, heads).transpose(1, 2) for part in parts)  # each (B, H, N, D)
         dropout_p = self.dropout if self.training else 0.0
         attended = softmax_attention(q[:, :, :num_queries], k, v, mask, dropout_p, return_weights=return_weights)
-        heads, weights = attended if return_weights else (attended, None)
-        output = self.out(heads.transpose(1, 2).flatten(2))  # (B, N, H·D) -> (B, N, E)
+        attended, weights = attended if return_weights else (attended, None)
+        output = self.out(attended.transpose(1, 2).flatten(2))  # (B, N, H·D) -> (B, N, E)
         return (output, weights) if return_weights else output
 
 
