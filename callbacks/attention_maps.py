@@ -8,7 +8,7 @@ from torch import Tensor
 
 from callbacks.observing import undisturbed
 from lab.figures import save_figure
-from nets.attention import attention_rollout
+from nets import attention_rollout
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

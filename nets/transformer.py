@@ -3,6 +3,9 @@
 Letters in shape comments: B batch, H heads, N tokens, E width of the embedding.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from torch import Tensor, nn
 
 from nets.attention import MultiHeadAttention
@@ -21,13 +24,16 @@ class TransformerEncoderLayer(nn.Module):
         head_dim: width of a head, ≥ 1; ``embed_dim / num_heads`` when None.
         mlp_dim: width of the perceptron's hidden layer, ≥ 1; ``4 * embed_dim`` when None.
         dropout: probability, in [0, 1), of every dropout of the layer, that of the attention weights included.
+        attention: "softmax", "elu", "quadratic", "performer", "linformer" or a callable; see ``MultiHeadAttention``.
+        attention_options: arguments of a named attention.
+        num_tokens: length N of every sequence, which "linformer" needs to know.
 
     Shapes:
         x (B, N, E), mask broadcastable to (B, H, N, N) -> output (B, N, E), weights (B, H, N, N);
         with ``num_queries`` Q of the N tokens: output (B, Q, E), weights and mask (B, H, Q, N)
 
     Raises:
-        ValueError: when a size is below 1, or ``dropout`` is out of its range.
+        ValueError: when a size is below 1, ``dropout`` is out of its range, or the attention is unknown.
     """
 
     def __init__(
@@ -37,13 +43,18 @@ class TransformerEncoderLayer(nn.Module):
         head_dim: int | None = None,
         mlp_dim: int | None = None,
         dropout: float = 0.0,
+        attention: Callable[..., Any] | str = "softmax",
+        attention_options: dict[str, Any] | None = None,
+        num_tokens: int | None = None,
     ) -> None:
         super().__init__()
         mlp_dim = 4 * embed_dim if mlp_dim is None else mlp_dim
         if embed_dim < 1 or mlp_dim < 1:
             raise ValueError(f"embed_dim and mlp_dim must be at least 1, but they are {embed_dim} and {mlp_dim}.")
         self.attention_norm = nn.LayerNorm(embed_dim)
-        self.attention = MultiHeadAttention(embed_dim, num_heads, head_dim, dropout)
+        self.attention = MultiHeadAttention(
+            embed_dim, num_heads, head_dim, dropout, False, attention, attention_options, num_tokens
+        )
         self.dropout = nn.Dropout(dropout)
         self.mlp_norm = nn.LayerNorm(embed_dim)
         self.mlp = nn.Sequential(

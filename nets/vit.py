@@ -4,6 +4,9 @@ Letters in shape comments: B batch, I colour channels, S side of the image, P si
 T tokens (N patches, and one class token with ``pool="cls"``), E width of the embedding, H heads, C classes.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -28,13 +31,15 @@ class VisionTransformer(nn.Module):
         mlp_dim: width of a layer's perceptron, ≥ 1; ``4 * embed_dim`` when None.
         dropout: probability, in [0, 1), of the dropout after the embedding and in every layer.
         pool: "cls" reads the image from a class token, "mean" from the mean over patches (no class token then).
+        attention: "softmax", "elu", "quadratic", "performer", "linformer" or a callable; see ``MultiHeadAttention``.
+        attention_options: arguments of a named attention, such as ``{"rank": 8}`` of "linformer".
 
     Shapes:
         images (B, I, S, S) -> logits (B, C), weights: a list of one (B, H, T, T) a layer
 
     Raises:
-        ValueError: when ``patch_size`` does not divide ``image_size``, ``pool`` is unknown, a size is below 1, or
-            images of another shape come in.
+        ValueError: when ``patch_size`` does not divide ``image_size``, ``pool`` or the attention is unknown, a size
+            is below 1, or images of another shape come in.
     """
 
     def __init__(
@@ -50,6 +55,8 @@ class VisionTransformer(nn.Module):
         mlp_dim: int | None = 128,
         dropout: float = 0.0,
         pool: str = "cls",
+        attention: Callable[..., Any] | str = "softmax",
+        attention_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         sizes = {"in_channels": in_channels, "num_classes": num_classes, "embed_dim": embed_dim, "depth": depth}
@@ -57,14 +64,18 @@ class VisionTransformer(nn.Module):
         self.image_size, self.patch_size, self.in_channels = image_size, patch_size, in_channels
         self.num_classes, self.pool = num_classes, pool
         num_patches = (image_size // patch_size) ** 2
+        num_tokens = num_patches + (pool == "cls")
         self.patch_embedding = nn.Linear(in_channels * patch_size**2, embed_dim)
         # As large as an embedded patch: at the usual 0.02 the position is drowned by the pixels, and 12 epochs on the
         # 8×8 digits end at a validation loss of 0.6 instead of 0.1.
         self.class_token = nn.Parameter(0.5 * torch.randn(1, 1, embed_dim)) if pool == "cls" else None
-        self.position_embedding = nn.Parameter(0.5 * torch.randn(1, num_patches + (pool == "cls"), embed_dim))
+        self.position_embedding = nn.Parameter(0.5 * torch.randn(1, num_tokens, embed_dim))
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(
-            TransformerEncoderLayer(embed_dim, num_heads, head_dim, mlp_dim, dropout) for _ in range(depth)
+            TransformerEncoderLayer(
+                embed_dim, num_heads, head_dim, mlp_dim, dropout, attention, attention_options, num_tokens
+            )
+            for _ in range(depth)
         )
         self.norm = nn.LayerNorm(embed_dim)
         self.head = nn.Linear(embed_dim, num_classes)
