@@ -2,6 +2,7 @@
 
 from datamodules.augmentation import RandomAffine
 from datamodules.digits import DigitsDataModule
+from datamodules.local_operator import LocalOperatorDataModule
 from datamodules.mnist import MNISTDataModule
 
-__all__ = ["DigitsDataModule", "MNISTDataModule", "RandomAffine"]
+__all__ = ["DigitsDataModule", "LocalOperatorDataModule", "MNISTDataModule", "RandomAffine"]

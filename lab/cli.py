@@ -232,7 +232,7 @@ class LabCLI(LightningCLI):
         if self.trainer.fast_dev_run or not best or score is None:
             return
         config = self.run_dir / "config.yaml"
-        rank_zero_print(f"Best {self.best.monitor}: {float(score):.4f}")
+        rank_zero_print(f"Best {self.best.monitor}: {float(score):.4g}")
         rank_zero_print(f"Run folder: {self.run_dir}")
         rank_zero_print(f"Test it: python train.py test --config {config} --ckpt_path {best}")
         if self._get(self.config, "test_after_fit"):

@@ -12,27 +12,34 @@ from lab.errors import LabError
 from lab.files import written_whole
 from lab.runs import read_metrics, run_versions
 
-HEADER = "| experiment | test accuracy | seeds | reference | fit, wall-clock | command |"
+HEADER = "| experiment | result on the test split | seeds | reference | fit, wall-clock | command |"
+# What a row shows, the first that the runs have: its name, its digits, and whether more is better.
+SCORES = {"test/acc": ("accuracy", ".4f", True), "test/rse": ("relative squared error", ".2g", False)}
+# What may differ between runs of one row: their seeds, and where and how they ran.
+FREE = re.compile(
+    r"seed_everything|data\.seed|reference|trainer\.(accelerator|devices|logger|callbacks|log_every_n_steps)"
+)
 
 
 def write_results(runs: Sequence[Path], path: Path, notes: Path | None = None) -> str:
     """Write a table of finished runs, a row an experiment, and the tables of ``runs/benchmarks`` below it.
 
     Args:
-        runs: run folders, ``runs/<config name>/version_<n>``; those of one config are its repeats.
+        runs: run folders, ``runs/<config name>/version_<n>``; those of one config are its repeats, unless other values
+            than the seed were given on the command line: each set of them is a row of its own.
         path: the Markdown file to write.
         notes: a folder of further Markdown tables, or None.
 
     Raises:
         LabError: when none of the folders holds a tested run.
     """
-    groups: dict[str, list[Path]] = {}
+    groups: dict[tuple[str, str], list[Path]] = {}
     for run in runs:
-        if (run / "metrics.csv").is_file() and "test/acc" in read_metrics(run):
-            groups.setdefault(run.parent.name, []).append(run)
+        if (run / "metrics.csv").is_file() and _score_name(run):
+            groups.setdefault((run.parent.name, _overrides(run)), []).append(run)
     if not groups:
         raise LabError("no run here has been tested yet: run `python train.py fit` and `python train.py test` first.")
-    rows = [_row(name, folders) for name, folders in sorted(groups.items())]
+    rows = [_row(name, overrides, folders) for (name, overrides), folders in sorted(groups.items())]
     tables = [file.read_text() for file in sorted(notes.glob("*.md"))] if notes else []
     text = "\n".join(
         [
@@ -73,27 +80,54 @@ def all_runs(root: Path) -> list[Path]:
     return [run for name in names for _, run in reversed(list(run_versions(root, name)))]
 
 
-def _row(name: str, folders: list[Path]) -> str:
-    scores = [read_metrics(folder)["test/acc"][1][-1] for folder in folders]
-    spread = f" ± {statistics.stdev(scores):.4f}" if len(scores) > 1 else ""
-    config = _config(folders[-1])
+def _row(name: str, overrides: str, folders: list[Path]) -> str:
+    score = _score_name(folders[0])
+    label, digits, more_is_better = SCORES[score]
+    scores = [read_metrics(folder)[score][1][-1] for folder in folders]
+    mean = statistics.mean(scores)
+    spread = f" ± {statistics.stdev(scores):{digits}}" if len(scores) > 1 else ""
     seeds = ", ".join(str(_config(folder).get("seed_everything")) for folder in folders)
     times = sorted({f"{_fit_seconds(folder) / 60:.1f}" for folder in folders}, key=float)
     minutes = "–".join(times if len(times) < 2 else (times[0], times[-1]))
-    reference = _reference_of(name) or config.get("reference") or "–"
-    held = re.match(r"[\d.]+", reference)
-    if held and statistics.mean(scores) < float(held[0]):
-        spread += " (below the reference)"
-    command = f"`python train.py fit --config configs/{name}.yaml`"
-    return f"| {name} | {statistics.mean(scores):.4f}{spread} | {seeds} | {reference} | {minutes} min | {command} |"
+    reference = _config_file(name).get("reference") or _config(folders[-1]).get("reference") or "–"
+    held = re.match(r"\d+(\.\d+)?(e[+-]?\d+)?", reference)
+    if held and (mean < float(held[0]) if more_is_better else mean > float(held[0])):
+        spread += f" ({'below' if more_is_better else 'above'} the reference)"
+    command = f"`python train.py fit --config configs/{name}.yaml{overrides}`"
+    result = f"{label} {mean:{digits}}{spread}"
+    return f"| {name}{overrides} | {result} | {seeds} | {reference} | {minutes} min | {command} |"
 
 
-def _reference_of(name: str) -> str | None:
-    """The reference in the config file as it stands now, or None where there is none."""
+def _score_name(run: Path) -> str | None:
+    """The first of ``SCORES`` that a run was tested for, or None."""
+    metrics = read_metrics(run)
+    return next((name for name in SCORES if name in metrics), None)
+
+
+def _overrides(run: Path) -> str:
+    """What was typed beside the config file, as it would be typed again: where the run's config and the file differ."""
+    ran = _leaves(_config(run))
+    stated = {key: value for key, value in _leaves(_config_file(run.parent.name)).items() if not FREE.match(key)}
+    return "".join(f" --{key} {ran[key]}" for key in sorted(stated) if key in ran and ran[key] != stated[key])
+
+
+def _leaves(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The values of a config by their dotted keys on the command line."""
+    if not isinstance(config, dict):
+        return {prefix: config}
+    leaves: dict[str, Any] = {}
+    for key, value in config.items():
+        name = prefix if key in ("init_args", "class_path") else f"{prefix}.{key}".lstrip(".")
+        leaves |= _leaves(value, name)
+    return leaves
+
+
+def _config_file(name: str) -> dict[str, Any]:
+    """The config file of an experiment as it stands now, empty where there is none."""
     import yaml
 
     path = Path("configs") / f"{name}.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")).get("reference") if path.is_file() else None
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _config(run: Path) -> dict[str, Any]:

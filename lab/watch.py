@@ -127,7 +127,7 @@ class EpochLines(Callback):
         self._print(trainer)
 
     def _print(self, trainer: Trainer) -> None:
-        metrics = "  ".join(f"{name} {value:.4f}" for name, value in sorted(trainer.callback_metrics.items()))
+        metrics = "  ".join(f"{name} {value:.4g}" for name, value in sorted(trainer.callback_metrics.items()))
         if not metrics or not trainer.is_global_zero:
             return
         total = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "?"

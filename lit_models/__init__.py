@@ -2,6 +2,7 @@
 
 from lit_models.image_classifier import LitImageClassifier
 from lit_models.schedules import WarmupCosine
+from lit_models.sequence_regressor import LitSequenceRegressor
 from lit_models.task import LitTask
 
-__all__ = ["LitImageClassifier", "LitTask", "WarmupCosine"]
+__all__ = ["LitImageClassifier", "LitSequenceRegressor", "LitTask", "WarmupCosine"]

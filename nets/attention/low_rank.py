@@ -29,7 +29,8 @@ def low_rank_attention(u: Tensor, s: Tensor, vh: Tensor, v: Tensor) -> Tensor:
     if u.shape[-1] != rank or vh.shape[-2] != rank:
         raise ValueError(
             f"u, s and vh must share the rank, but u has {u.shape[-1]} columns (shape {tuple(u.shape)}), s {rank} "
-            f"values and vh {vh.shape[-2]} rows (shape {tuple(vh.shape)}): cut all to u[..., :k], s[..., :k], vh[..., :k, :]."
+            f"values and vh {vh.shape[-2]} rows (shape {tuple(vh.shape)}): cut them to u[..., :k], s[..., :k] and "
+            f"vh[..., :k, :]."
         )
     if vh.shape[-1] != v.shape[-2]:
         raise ValueError(
@@ -43,8 +44,8 @@ def low_rank_attention(u: Tensor, s: Tensor, vh: Tensor, v: Tensor) -> Tensor:
 def projected_attention(q: Tensor, k: Tensor, v: Tensor, c: Tensor, d: Tensor) -> Tensor:
     r"""Q(CK)ᵀDV: the keys and values of N tokens summed up in K rows each, in O(NKD) instead of O(N²D).
 
-    "Linformer: Self-Attention with Linear Complexity" (Wang et al., 2020), https://arxiv.org/abs/2006.04768, without its
-    softmax. Equal to QKᵀV for the C and D of ``theory.exact_projections`` when QKᵀ has rank K.
+    "Linformer: Self-Attention with Linear Complexity" (Wang et al., 2020), https://arxiv.org/abs/2006.04768, without
+    its softmax. Equal to QKᵀV for the C and D of ``theory.exact_projections`` when QKᵀ has rank K.
 
     Args:
         q: queries.

@@ -100,7 +100,8 @@ class MultiHeadAttention(nn.Module):
 def _check_sizes(embed_dim: int, num_heads: int, head_dim: int | None, dropout: float) -> None:
     if embed_dim < 1 or num_heads < 1 or (head_dim is not None and head_dim < 1):
         raise ValueError(
-            f"embed_dim, num_heads and head_dim must be at least 1, but they are {embed_dim}, {num_heads} and {head_dim}."
+            f"embed_dim, num_heads and head_dim must be at least 1, "
+            f"but they are {embed_dim}, {num_heads} and {head_dim}."
         )
     if head_dim is None and embed_dim % num_heads:
         raise ValueError(

@@ -71,7 +71,8 @@ class RelativeAttention1d(nn.Module):
         super().__init__()
         if max_distance < 0 or embed_dim < 1:
             raise ValueError(
-                f"max_distance must be at least 0 and embed_dim at least 1, but they are {max_distance} and {embed_dim}."
+                f"max_distance must be at least 0 and embed_dim at least 1, "
+                f"but they are {max_distance} and {embed_dim}."
             )
         self.max_distance = max_distance
         self.w_q, self.w_k, self.w_v = (nn.Linear(embed_dim, embed_dim, bias=False) for _ in range(3))

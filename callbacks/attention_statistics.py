@@ -1,0 +1,174 @@
+"""How large attention scores are, how sharp attention is, and what theory says of both at the start."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+
+from callbacks.observing import undisturbed
+from lab.figures import save_figure
+from lab.loggers import run_dir
+from lab.runs import read_metrics
+from nets import MultiHeadAttention
+from theory import dot_product_moments
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Metrics = Mapping[str, tuple[list[int], list[float]]]
+NAMES = ("raw_variance", "scaled_variance", "predicted_variance", "entropy")
+
+
+class AttentionStatistics(Callback):
+    r"""Logs, for every layer and head, how large the scores are and how spread out the attention is.
+
+    ``attention/layer_<l>/head_<h>/`` + ``raw_variance``: variance of q·k over examples, queries and keys;
+    ``scaled_variance``: that of q·k/√D; ``entropy``: −Σ_j w_ij log w_ij, averaged over the queries, in nats: log N
+    where attention is even, 0 where it is saturated (left out for "linformer", whose weights may be negative);
+    ``predicted_variance``, at the first step alone: Dσ_q²σ_k² of ``theory.dot_product_moments``, with the σ that the
+    projections give to inputs without a preferred direction. Draws ``attention_statistics`` when training ends.
+
+    Args:
+        every_n_epochs: log after every so many epochs, ≥ 1, and before the first.
+        num_examples: how many of the first validation examples are looked at, ≥ 1.
+
+    Raises:
+        ValueError: when an argument is out of its range, or the network has no ``nets.MultiHeadAttention``.
+    """
+
+    def __init__(self, every_n_epochs: int = 1, num_examples: int = 64) -> None:
+        for name, value in {"every_n_epochs": every_n_epochs, "num_examples": num_examples}.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, but it is {value}.")
+        self.every_n_epochs, self.num_examples = every_n_epochs, num_examples
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if not any(isinstance(module, MultiHeadAttention) for module in pl_module.net.modules()):
+            raise ValueError(
+                f"AttentionStatistics needs a network with nets.MultiHeadAttention, but the network is "
+                f"{type(pl_module.net).__name__}: take AttentionStatistics out of trainer.callbacks."
+            )
+        if not hasattr(trainer.datamodule, "datasets"):
+            raise ValueError("AttentionStatistics needs a datamodule with datasets, such as DigitsDataModule.")
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_step == 0:
+            self._log(trainer, pl_module, NAMES)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            self._log(trainer, pl_module, [name for name in NAMES if name != "predicted_variance"])
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        folder = run_dir(trainer)
+        if folder is None or not trainer.is_global_zero:
+            return
+        for logger in trainer.loggers:
+            logger.save()
+        if (folder / "metrics.csv").is_file() and statistics_of(metrics := read_metrics(folder), "entropy"):
+            save_figure(draw_attention_statistics({folder.parent.name: metrics}), "attention_statistics", trainer)
+
+    def _log(self, trainer: Trainer, pl_module: LightningModule, names: list[str]) -> None:
+        if not trainer.is_global_zero:
+            return
+        dataset = trainer.datamodule.datasets["val"]
+        inputs = dataset.__getitems__(range(min(self.num_examples, len(dataset))))[0].to(pl_module.device)
+        layers = measure_attention(pl_module.net, inputs.to(next(pl_module.net.parameters()).dtype))
+        metrics = {
+            f"attention/layer_{layer}/head_{head}/{name}": value
+            for layer, statistics in enumerate(layers, start=1)
+            for name in names
+            for head, value in enumerate(statistics[name].tolist(), start=1)
+            if math.isfinite(value)
+        }
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step=trainer.global_step)
+
+
+def measure_attention(net: nn.Module, inputs: Tensor) -> list[dict[str, Tensor]]:
+    """The statistics of every ``MultiHeadAttention`` of a network over a batch, in the order in which it runs.
+
+    Shapes:
+        each statistic (H,)
+    """
+    seen: list[tuple[MultiHeadAttention, Tensor]] = []
+    layers = [module for module in net.modules() if isinstance(module, MultiHeadAttention)]
+    hooks = [layer.register_forward_pre_hook(lambda layer, given: seen.append((layer, given[0]))) for layer in layers]
+    try:
+        with undisturbed(net):
+            net(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    with undisturbed(net):
+        return [_measure_layer(layer, tokens) for layer, tokens in seen]
+
+
+def _measure_layer(layer: MultiHeadAttention, tokens: Tensor) -> dict[str, Tensor]:
+    q, k, _ = layer.project(tokens)  # (B, H, N, D)
+    scores = (q @ k.transpose(-2, -1)).float()  # (B, H, N, N)
+    raw_variance = scores.transpose(0, 1).flatten(1).var(dim=1)
+    _, weights = layer(tokens, return_weights=True)  # (B, H, N, N)
+    entropy = torch.special.entr(weights.float()).sum(dim=-1).mean(dim=(0, 2))  # -inf where a weight is negative
+    of_q, of_k, _ = layer.qkv.weight.square().unflatten(0, (3, layer.num_heads, layer.head_dim))  # (H, D, E)
+    spread = tokens.square().mean()  # each component of a query has the variance ‖W_q‖²/D of that of a token
+    std = (of_q.sum(dim=(1, 2)) * of_k.sum(dim=(1, 2))) ** 0.25 * (spread / layer.head_dim) ** 0.5  # (H,)
+    return {
+        "raw_variance": raw_variance,
+        "scaled_variance": raw_variance / layer.head_dim,
+        "predicted_variance": dot_product_moments(0.0, std, layer.head_dim).variance,
+        "entropy": entropy,
+    }
+
+
+def statistics_of(metrics: Metrics, name: str) -> dict[int, tuple[list[int], Tensor]]:
+    """One statistic out of a run's metrics: for each layer, the steps and the values (steps, H)."""
+    heads: dict[int, dict[int, tuple[list[int], list[float]]]] = {}
+    for key, logged in metrics.items():
+        parts = key.split("/")
+        if parts[0] == "attention" and parts[-1] == name:
+            layer, head = (int(part.rsplit("_", 1)[1]) for part in parts[1:3])
+            heads.setdefault(layer, {})[head] = logged
+    return {
+        layer: (of_layer[1][0], torch.tensor([of_layer[head][1] for head in sorted(of_layer)]).T)
+        for layer, of_layer in sorted(heads.items())
+    }
+
+
+def draw_attention_statistics(runs: Mapping[str, Metrics]) -> "Figure":
+    """Score variance (top) and entropy of the attention (bottom) over training, one column a run.
+
+    A line is the mean over the heads of a layer, its band their range; a dashed line is the variance that theory
+    predicts at the start.
+
+    Args:
+        runs: for each title, the metrics of a run with ``AttentionStatistics``, as ``lab.read_metrics`` gives them.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2 * len(runs) + 0.6, 6.4), layout="constrained")
+    grid = figure.subplots(2, len(runs), sharex="col", sharey="row", squeeze=False)
+    for (above, below), (title, metrics) in zip(grid.T, runs.items(), strict=True):
+        for axes, name in ((above, "raw_variance"), (below, "entropy")):
+            for layer, (steps, values) in statistics_of(metrics, name).items():
+                (line,) = axes.plot(
+                    steps, values.mean(dim=1), marker=".", label=f"layer {layer}", color=f"C{layer - 1}"
+                )
+                axes.fill_between(steps, values.amin(dim=1), values.amax(dim=1), alpha=0.15, color=line.get_color())
+        for layer, (_, values) in statistics_of(metrics, "predicted_variance").items():
+            label = "predicted at the start" if layer == 1 else None
+            above.axhline(values.mean().item(), linestyle="--", linewidth=1, color=f"C{layer - 1}", label=label)
+        above.set_yscale("log")
+        above.set_title(title, fontsize=11)
+        below.set_ylim(bottom=0)
+        below.set_xlabel("optimizer step")
+        for axes in (above, below):
+            axes.grid(alpha=0.3)
+    grid[0, 0].set_ylabel("variance of q·k")
+    grid[1, 0].set_ylabel("entropy of the attention (nats)")
+    grid[0, 0].legend(fontsize=9)
+    figure.suptitle("Attention while it trains: the size of its scores, and how evenly it looks", fontsize=12)
+    return figure

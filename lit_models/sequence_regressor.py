@@ -1,0 +1,82 @@
+"""Regression of a sequence on a sequence."""
+
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics.regression import RelativeSquaredError
+
+from lit_models.task import LitTask
+
+
+class LitSequenceRegressor(LitTask):
+    r"""Trains a network that maps sequences to sequences with the mean-squared error.
+
+    loss = mean of (net(x)_t − y_t)²; logs ``train/loss``, ``val/loss``, ``val/rse``, ``test/loss`` and ``test/rse``,
+    the relative squared error Σ(ŷ − y)²/Σ(y − ȳ)²: 1 for predicting the mean, 0 for a perfect prediction.
+
+    Args:
+        net: from sequences (B, T, I) to (B, T, O).
+        last_step_only: whether the loss and the metrics count the last step alone.
+        optimizer: from parameters to an optimizer; AdamW with torch's defaults when None.
+        scheduler: from an optimizer to a learning-rate scheduler; see ``LitTask``.
+
+    Shapes:
+        batch: inputs (B, T, I), targets (B, T', O) with T' ≤ T, those of the T' central steps
+
+    Raises:
+        ValueError: when what the network gives does not fit the targets.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        last_step_only: bool = False,
+        optimizer: OptimizerCallable | None = None,
+        scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__(net, optimizer, scheduler)
+        self.save_arguments()
+        self.last_step_only = last_step_only
+        self.val_rse = RelativeSquaredError()
+        self.test_rse = RelativeSquaredError()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The prediction (B, T, O) at every step."""
+        return self.net(inputs)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        predictions, targets = self._predict(batch)
+        return self.track(F.mse_loss(predictions, targets), len(targets))
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self._evaluate("val", self.val_rse, batch)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self._evaluate("test", self.test_rse, batch)
+
+    def predict_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
+        """The prediction of every step.
+
+        Shapes:
+            inputs (B, T, I) -> prediction (B, T·O)
+        """
+        return {"prediction": self.net(batch[0]).float().flatten(1)}
+
+    def _predict(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        inputs, targets = batch
+        predictions = self.net(inputs)  # (B, T, O)
+        margin, odd = divmod(predictions.shape[1] - targets.shape[1], 2)
+        if margin < 0 or odd or predictions.shape[2:] != targets.shape[2:]:
+            raise ValueError(
+                f"the network gives the shape {tuple(predictions.shape)}, but the targets have {tuple(targets.shape)}: "
+                f"they must have the same width, and as many steps or an even number less."
+            )
+        predictions = predictions[:, margin : margin + targets.shape[1]]
+        return (predictions[:, -1:], targets[:, -1:]) if self.last_step_only else (predictions, targets)
+
+    def _evaluate(self, split: str, error: RelativeSquaredError, batch: tuple[Tensor, Tensor]) -> None:
+        predictions, targets = self._predict(batch)
+        error.update(predictions.float().flatten(), targets.float().flatten())
+        loss = F.mse_loss(predictions, targets)
+        self.log(f"{split}/loss", loss, batch_size=len(targets), sync_dist=True)
+        self.log(f"{split}/rse", error, batch_size=len(targets))
