@@ -102,7 +102,7 @@ class Comparison:
             table.add_column(column, justify="right" if number else "left", no_wrap=True)
         for row in self.rows:
             table.add_row(*row)
-        Console(width=None if Console().is_terminal else 120).print(table)
+        Console(width=None if Console().is_terminal else 160).print(table)
 
     def save(self, path: Path) -> None:
         """Write the table to ``path`` with the suffix .md, and every round's value with the suffix .json."""

@@ -7,6 +7,7 @@ T chunks of L tokens.
 import math
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -47,7 +48,7 @@ def linear_attention(
     q, k = together(q, k) if together else (feature_map(q), feature_map(k))  # (..., N, C), (..., S, C)
     numerator, denominator = (_causal_sums if causal else _full_sums)(q, k, v)
     check_denominator(denominator)
-    return numerator / denominator
+    return numerator * denominator.reciprocal()  # one pass over the gradient less than a division
 
 
 def _full_sums(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,8 +56,7 @@ def _full_sums(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     if num_queries * num_keys * (num_features + width) < (num_queries + num_keys) * num_features * width:
         similarities = q @ k.transpose(-2, -1)  # (..., N, S): a short sequence is cheaper this way
         return similarities @ v, similarities.sum(dim=-1, keepdim=True)
-    state = k.transpose(-2, -1) @ v  # (..., C, M)
-    return q @ state, q @ k.sum(dim=-2).unsqueeze(-1)
+    return q @ (k.transpose(-2, -1) @ v), q @ k.sum(dim=-2).unsqueeze(-1)  # by way of (..., C, M) and (..., C, 1)
 
 
 def _causal_sums(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,18 +64,15 @@ def _causal_sums(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 
     With L = √(CM) both need N·L elements, the least there can be.
     """
-    length = q.shape[-2]
-    chunk = min(length, max(1, round(math.sqrt(q.shape[-1] * v.shape[-1]))))
-    q, k, v = (F.pad(x, (0, 0, 0, -length % chunk)).unflatten(-2, (-1, chunk)) for x in (q, k, v))  # (..., T, L, ·)
+    length, width = v.shape[-2:]
+    chunk = min(length, round(math.sqrt(q.shape[-1] * width)))
+    v = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)  # the last column sums up the similarities themselves
+    if padding := -length % chunk:
+        q, k, v = (F.pad(x, (0, 0, 0, padding)) for x in (q, k, v))
+    q, k, v = (x.unflatten(-2, (-1, chunk)) for x in (q, k, v))  # (..., T, L, C), (..., T, L, C), (..., T, L, M+1)
     similarities = (q @ k.transpose(-2, -1)).tril_()  # (..., T, L, L)
-    states = _sum_of_those_before(k.transpose(-2, -1) @ v)  # (..., T, C, M)
-    sums = _sum_of_those_before(k.sum(dim=-2).unsqueeze(-1))  # (..., T, C, 1)
-    numerator = similarities @ v + q @ states
-    denominator = similarities.sum(dim=-1, keepdim=True) + q @ sums
+    states = (k.transpose(-2, -1) @ v)[..., :-1, :, :]  # (..., T-1, C, M+1)
+    before = F.pad(states, (0, 0, 0, 0, 1, 0)).cumsum(dim=-3)  # the sum over the chunks before each, (..., T, C, M+1)
     # What was padded is cut off before the division: 0/0 there would poison the gradients.
-    return numerator.flatten(-3, -2)[..., :length, :], denominator.flatten(-3, -2)[..., :length, :]
-
-
-def _sum_of_those_before(x: Tensor) -> Tensor:
-    """For each chunk, the sum over the chunks before it, (..., T, ·, ·)."""
-    return F.pad(x[..., :-1, :, :], (0, 0, 0, 0, 1, 0)).cumsum(dim=-3)
+    sums = (similarities @ v + q @ before).flatten(-3, -2)[..., :length, :]
+    return sums[..., :width], sums[..., width:]
