@@ -1,4 +1,4 @@
-"""Write RESULTS.md from finished runs, and the pictures that compare runs: python report.py [runs/<name>/version_<n> …]."""
+"""Write RESULTS.md from finished runs, and the picture that compares two: python report.py [run folder …]."""
 
 import sys
 from collections.abc import Sequence

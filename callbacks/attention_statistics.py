@@ -85,7 +85,7 @@ class AttentionStatistics(Callback):
             if math.isfinite(value)
         }
         for logger in trainer.loggers:
-            logger.log_metrics(metrics, step=trainer.global_step)
+            logger.log_metrics(metrics, step=max(trainer.global_step - 1, 0))  # the step of the epoch's other metrics
 
 
 def measure_attention(net: nn.Module, inputs: Tensor) -> list[dict[str, Tensor]]:

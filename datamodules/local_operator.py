@@ -1,5 +1,6 @@
 """Sequences and what a local operator makes of them: a task whose solution is known in closed form."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -55,8 +56,8 @@ class LocalOperatorDataModule(InMemoryDataModule):
         super().__init__(batch_size, eval_batch_size, seed)
         if operator not in ("conv", "max_pool"):
             raise ValueError(f'operator must be "conv" or "max_pool", but it is "{operator}".')
-        if len(kernel) % 2 == 0 or min(kernel) < 0:
-            raise ValueError(f"kernel must be an odd number of taps ≥ 0, but it is {list(kernel)}.")
+        if len(kernel) % 2 == 0 or not all(0 <= tap < math.inf for tap in kernel) or sum(kernel) == 0:
+            raise ValueError(f"kernel must be an odd number of taps ≥ 0, one of them > 0, but it is {list(kernel)}.")
         if k < 0 or min(num_train, num_eval) < 1:
             raise ValueError(
                 f"k must be at least 0, num_train and num_eval at least 1, but they are {k}, {num_train}, {num_eval}."

@@ -10,15 +10,12 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.files import written_whole
+from lab.overrides import overrides_of, read_config
 from lab.runs import read_metrics, run_versions
 
 HEADER = "| experiment | result on the test split | seeds | reference | fit, wall-clock | command |"
 # What a row shows, the first that the runs have: its name, its digits, and whether more is better.
 SCORES = {"test/acc": ("accuracy", ".4f", True), "test/rse": ("relative squared error", ".2g", False)}
-# What may differ between runs of one row: their seeds, and where and how they ran.
-FREE = re.compile(
-    r"seed_everything|data\.seed|reference|trainer\.(accelerator|devices|logger|callbacks|log_every_n_steps)"
-)
 
 
 def write_results(runs: Sequence[Path], path: Path, notes: Path | None = None) -> str:
@@ -33,13 +30,10 @@ def write_results(runs: Sequence[Path], path: Path, notes: Path | None = None) -
     Raises:
         LabError: when none of the folders holds a tested run.
     """
-    groups: dict[tuple[str, str], list[Path]] = {}
-    for run in runs:
-        if (run / "metrics.csv").is_file() and _score_name(run):
-            groups.setdefault((run.parent.name, _overrides(run)), []).append(run)
-    if not groups:
+    tested = [run for run in runs if (run / "metrics.csv").is_file() and _score_name(run)]
+    if not tested:
         raise LabError("no run here has been tested yet: run `python train.py fit` and `python train.py test` first.")
-    rows = [_row(name, overrides, folders) for (name, overrides), folders in sorted(groups.items())]
+    rows = [_row(name, overrides, folders) for (name, overrides), folders in sorted(_repeats(tested).items())]
     tables = [file.read_text() for file in sorted(notes.glob("*.md"))] if notes else []
     text = "\n".join(
         [
@@ -86,10 +80,10 @@ def _row(name: str, overrides: str, folders: list[Path]) -> str:
     scores = [read_metrics(folder)[score][1][-1] for folder in folders]
     mean = statistics.mean(scores)
     spread = f" ± {statistics.stdev(scores):{digits}}" if len(scores) > 1 else ""
-    seeds = ", ".join(str(_config(folder).get("seed_everything")) for folder in folders)
+    seeds = ", ".join(str(read_config(folder).get("seed_everything")) for folder in folders)
     times = sorted({f"{_fit_seconds(folder) / 60:.1f}" for folder in folders}, key=float)
     minutes = "–".join(times if len(times) < 2 else (times[0], times[-1]))
-    reference = _config_file(name).get("reference") or _config(folders[-1]).get("reference") or "–"
+    reference = _config_file(name).get("reference") or read_config(folders[-1]).get("reference") or "–"
     held = re.match(r"\d+(\.\d+)?(e[+-]?\d+)?", reference)
     if held and (mean < float(held[0]) if more_is_better else mean > float(held[0])):
         spread += f" ({'below' if more_is_better else 'above'} the reference)"
@@ -98,28 +92,22 @@ def _row(name: str, overrides: str, folders: list[Path]) -> str:
     return f"| {name}{overrides} | {result} | {seeds} | {reference} | {minutes} min | {command} |"
 
 
+def _repeats(runs: Sequence[Path]) -> dict[tuple[str, str], list[Path]]:
+    """The runs by the name of their config and what was typed beside it."""
+    by_name: dict[str, list[Path]] = {}
+    for run in runs:
+        by_name.setdefault(run.parent.name, []).append(run)
+    groups: dict[tuple[str, str], list[Path]] = {}
+    for name, folders in by_name.items():
+        for folder, overrides in zip(folders, overrides_of(folders, _config_file(name)), strict=True):
+            groups.setdefault((name, overrides), []).append(folder)
+    return groups
+
+
 def _score_name(run: Path) -> str | None:
     """The first of ``SCORES`` that a run was tested for, or None."""
     metrics = read_metrics(run)
     return next((name for name in SCORES if name in metrics), None)
-
-
-def _overrides(run: Path) -> str:
-    """What was typed beside the config file, as it would be typed again: where the run's config and the file differ."""
-    ran = _leaves(_config(run))
-    stated = {key: value for key, value in _leaves(_config_file(run.parent.name)).items() if not FREE.match(key)}
-    return "".join(f" --{key} {ran[key]}" for key in sorted(stated) if key in ran and ran[key] != stated[key])
-
-
-def _leaves(config: Any, prefix: str = "") -> dict[str, Any]:
-    """The values of a config by their dotted keys on the command line."""
-    if not isinstance(config, dict):
-        return {prefix: config}
-    leaves: dict[str, Any] = {}
-    for key, value in config.items():
-        name = prefix if key in ("init_args", "class_path") else f"{prefix}.{key}".lstrip(".")
-        leaves |= _leaves(value, name)
-    return leaves
 
 
 def _config_file(name: str) -> dict[str, Any]:
@@ -128,13 +116,6 @@ def _config_file(name: str) -> dict[str, Any]:
 
     path = Path("configs") / f"{name}.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def _config(run: Path) -> dict[str, Any]:
-    import yaml
-
-    path = run / "config.yaml"
-    return yaml.safe_load(path.read_text()) if path.is_file() else {}
 
 
 def _fit_seconds(run: Path) -> float:

@@ -1,5 +1,6 @@
 """Regression of a sequence on a sequence."""
 
+import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -37,8 +38,13 @@ class LitSequenceRegressor(LitTask):
         super().__init__(net, optimizer, scheduler)
         self.save_arguments()
         self.last_step_only = last_step_only
-        self.val_rse = RelativeSquaredError()
-        self.test_rse = RelativeSquaredError()
+        self.val_rse, self.test_rse = RelativeSquaredError(), RelativeSquaredError()
+
+    def setup(self, stage: str) -> None:
+        """Sum up in float64, where there is one: the variance is a difference of sums, and loses digits."""
+        exact = torch.float32 if self.trainer.strategy.root_device.type == "mps" else torch.float64
+        self.val_rse.set_dtype(exact)
+        self.test_rse.set_dtype(exact)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The prediction (B, T, O) at every step."""
@@ -76,7 +82,8 @@ class LitSequenceRegressor(LitTask):
 
     def _evaluate(self, split: str, error: RelativeSquaredError, batch: tuple[Tensor, Tensor]) -> None:
         predictions, targets = self._predict(batch)
-        error.update(predictions.float().flatten(), targets.float().flatten())
+        exact = error.sum_squared_error.dtype
+        error.update(predictions.to(exact).flatten(), targets.to(exact).flatten())
         loss = F.mse_loss(predictions, targets)
         self.log(f"{split}/loss", loss, batch_size=len(targets), sync_dist=True)
         self.log(f"{split}/rse", error, batch_size=len(targets))

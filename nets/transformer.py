@@ -43,7 +43,7 @@ class TransformerEncoderLayer(nn.Module):
         head_dim: int | None = None,
         mlp_dim: int | None = None,
         dropout: float = 0.0,
-        attention: Callable[..., Any] | str = "softmax",
+        attention: str | Callable[..., Any] = "softmax",
         attention_options: dict[str, Any] | None = None,
         num_tokens: int | None = None,
     ) -> None:

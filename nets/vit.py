@@ -55,7 +55,7 @@ class VisionTransformer(nn.Module):
         mlp_dim: int | None = 128,
         dropout: float = 0.0,
         pool: str = "cls",
-        attention: Callable[..., Any] | str = "softmax",
+        attention: str | Callable[..., Any] = "softmax",
         attention_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()

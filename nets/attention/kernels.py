@@ -85,12 +85,12 @@ def checks_are_on() -> bool:
 
 
 def check_denominator(denominator: Tensor) -> None:
-    """Raise ValueError where a query is similar to no key, so that its weights would be 0/0."""
-    if checks_are_on() and (denominator == 0).any():
+    """Raise ValueError where the similarities of a query sum up to nothing that one can divide by."""
+    if checks_are_on() and (denominator <= 0).any():
         raise ValueError(
-            f"{int((denominator == 0).sum())} of {denominator.numel()} queries have a similarity of zero to every key "
-            f"that they may attend to, so that their weights would be 0/0: use a similarity that is positive there, "
-            f"or mask nothing but whole rows."
+            f"for {int((denominator <= 0).sum())} of {denominator.numel()} queries the similarities to the keys sum up "
+            f"to {denominator.min().item():.4g}, and the weights would be a division by it: use a similarity, or a "
+            f"feature_map, that is never negative, and positive towards some key."
         )
 
 
@@ -100,13 +100,14 @@ def _check_similarities(similarities: Tensor, expected: tuple[int, int]) -> None
             f"similarity must give the shape (..., {expected[0]}, {expected[1]}) for these queries and keys, "
             f"but it gave {tuple(similarities.shape)}."
         )
+    if ((similarities >= 0) & similarities.isfinite()).all():  # one question to the device, not two
+        return
     if (similarities < 0).any():
         raise ValueError(
             f"similarity must not be negative, but its smallest value is {similarities.min().item():.4g}: "
             f"square it, or take its exponential."
         )
-    if similarities.isinf().any():
-        raise ValueError(
-            f"similarity must be finite, but {int(similarities.isinf().sum())} of its values are infinite: "
-            f"scale the queries down (softmax_attention subtracts the largest score by itself)."
-        )
+    raise ValueError(
+        f"similarity must be finite, but {int((~similarities.isfinite()).sum())} of its values are infinite or NaN: "
+        f"scale the queries down (softmax_attention subtracts the largest score by itself)."
+    )

@@ -27,8 +27,8 @@ class MultiHeadAttention(nn.Module):
         bias: whether the projections add a bias.
         attention: "softmax"; "elu" or "quadratic", the kernels of linear attention; "performer", random features that
             estimate softmax; "linformer", keys and values summed up in a few rows; or a callable from q, k and v
-            (B, H, N, D) to (B, H, N, D), which must take the keywords ``mask``, ``dropout_p`` and ``return_weights``
-            if they are asked of the layer.
+            (B, H, N, D) to (B, H, N, D), or its path, "module.function". It must take the keywords ``mask``,
+            ``dropout_p`` and ``return_weights`` if they are asked of the layer.
         attention_options: arguments of a named attention: ``scale`` of "softmax", "performer" and "linformer" (1/√D),
             ``num_features`` of "performer" (2D), ``rank`` of "linformer" (N/4).
         num_tokens: length N of every sequence, which "linformer" needs to know.
@@ -49,7 +49,7 @@ class MultiHeadAttention(nn.Module):
         head_dim: int | None = None,
         dropout: float = 0.0,
         bias: bool = False,
-        attention: Callable[..., Any] | str = "softmax",
+        attention: str | Callable[..., Any] = "softmax",
         attention_options: dict[str, Any] | None = None,
         num_tokens: int | None = None,
     ) -> None:

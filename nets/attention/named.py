@@ -5,6 +5,7 @@ Each is called with the heads' queries, keys and values, as ``softmax_attention`
 Letters in shape comments: B batch, H heads, N queries, S keys, D width of a head, K rank.
 """
 
+import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -130,10 +131,16 @@ NAMED = {
 }
 
 
-def named_attention(name: str, head_dim: int, num_tokens: int | None, options: dict[str, Any]) -> nn.Module:
-    """Build the attention of a name; ValueError for an unknown name, or options that it does not take."""
+def named_attention(name: str, head_dim: int, num_tokens: int | None, options: dict[str, Any]) -> Callable[..., Any]:
+    """Build the attention of a name, or import the function of a path such as "module.function".
+
+    Raises:
+        ValueError: when the name is unknown, or has options that it does not take.
+    """
     if name not in NAMED:
-        raise ValueError(f'attention must be one of {", ".join(NAMED)}, or a callable, but it is "{name}".')
+        if options:
+            raise ValueError(f'attention_options belong to {", ".join(NAMED)}, but attention is "{name}".')
+        return _imported(name)
     taken = [option for option in inspect.signature(NAMED[name]).parameters if option not in ("head_dim", "num_tokens")]
     for option in options:
         if option not in taken:
@@ -141,3 +148,14 @@ def named_attention(name: str, head_dim: int, num_tokens: int | None, options: d
                 f'attention_options of attention="{name}" may have {", ".join(taken) or "no key"}, but has "{option}".'
             )
     return NAMED[name](head_dim, num_tokens, **options)
+
+
+def _imported(path: str) -> Callable[..., Any]:
+    module, _, function = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError):
+        raise ValueError(
+            f"attention must be one of {', '.join(NAMED)}, a callable, or the path of a function such as "
+            f'"nets.softmax_attention", but it is "{path}".'
+        ) from None

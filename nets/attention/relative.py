@@ -23,7 +23,8 @@ def relative_attention(
         q: queries.
         k: keys, as many.
         v: values.
-        p: the score of each distance; entry N−1+(i−j) belongs to i−j. −inf forbids a distance.
+        p: the score of each distance; entry N−1+(i−j) belongs to i−j. −inf forbids a distance;
+            a query that may attend to nothing gives zeros.
         return_weights: also return the weights.
 
     Shapes:
@@ -40,10 +41,12 @@ def relative_attention(
             f"{p.shape[-1]} (shape {tuple(p.shape)})."
         )
     # Row i of the bias is p backwards, from p_{i} to p_{i−(N−1)}: a window that moves by one with each row.
-    bias = p.flip(-1).unfold(-1, length, 1).flip(-2)  # (..., N, N)
+    bias = p.to(q.dtype).flip(-1).unfold(-1, length, 1).flip(-2)  # (..., N, N)
     if not return_weights:
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
-    weights = ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1) + bias).softmax(dim=-1)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    nothing_to_attend = bias.isneginf().all(dim=-1, keepdim=True)
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1) + bias.masked_fill(nothing_to_attend, 0.0)
+    weights = scores.softmax(dim=-1).masked_fill(nothing_to_attend, 0.0)
     return weights @ v, weights
 
 

@@ -59,15 +59,32 @@ def softmax_attention(
 
 def check_attention_inputs(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> None:
     """Raise ValueError unless queries, keys, values and mask fit together."""
+    shapes = {"q": tuple(q.shape), "k": tuple(k.shape), "v": tuple(v.shape)}
+    for name, shape in shapes.items():
+        if len(shape) < 2:
+            raise ValueError(f"{name} must have the shape (..., tokens, width), but its shape is {shape}.")
     if q.shape[-1] != k.shape[-1]:
         raise ValueError(
-            f"q and k must have the same width, but q has {q.shape[-1]} (shape {tuple(q.shape)}) "
-            f"and k has {k.shape[-1]} (shape {tuple(k.shape)})."
+            f"q and k must have the same width, but q has {q.shape[-1]} (shape {shapes['q']}) "
+            f"and k has {k.shape[-1]} (shape {shapes['k']})."
         )
     if k.shape[-2] != v.shape[-2]:
         raise ValueError(
-            f"k and v must have the same length, but k has {k.shape[-2]} (shape {tuple(k.shape)}) "
-            f"and v has {v.shape[-2]} (shape {tuple(v.shape)})."
+            f"k and v must have the same length, but k has {k.shape[-2]} (shape {shapes['k']}) "
+            f"and v has {v.shape[-2]} (shape {shapes['v']})."
         )
+    if not shapes["q"][:-2] == shapes["k"][:-2] == shapes["v"][:-2]:
+        _check_broadcast("the batch dimensions of q, k and v", *(shape[:-2] for shape in shapes.values()))
     if mask is not None and mask.dtype != torch.bool:
         raise ValueError(f"mask must be boolean (True = may attend), but its dtype is {mask.dtype}; use mask.bool().")
+    if mask is not None:
+        weights = (*torch.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-2])
+        _check_broadcast(f"mask and the weights {weights}", tuple(mask.shape), weights)
+
+
+def _check_broadcast(what: str, *shapes: tuple[int, ...]) -> None:
+    try:
+        torch.broadcast_shapes(*shapes)
+    except RuntimeError:
+        listed = " and ".join(map(str, shapes))
+        raise ValueError(f"{what} must be equal, or 1, in every dimension, but the shapes are {listed}.") from None

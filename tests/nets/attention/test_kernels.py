@@ -124,8 +124,12 @@ def only_the_first_key(q: Tensor, k: Tensor) -> Tensor:
     ("similarity", "message"),
     [
         (scores, r"must not be negative, but its smallest value is -\d.*square it, or take its exponential"),
-        (lambda q, k: (1e4 * scores(q, k)).exp(), r"must be finite, but \d+ of its values are infinite: scale"),
-        (lambda q, k: torch.zeros_like(scores(q, k)), "^10 of 10 queries have a similarity of zero to every key"),
+        (lambda q, k: (1e4 * scores(q, k)).exp(), r"must be finite, but \d+ of its values are infinite or NaN: scale"),
+        (lambda q, k: scores(q, k).sqrt(), r"must be finite, but \d+ of its values are infinite or NaN: scale"),
+        (
+            lambda q, k: torch.zeros_like(scores(q, k)),
+            r"^for 10 of 10 queries the similarities to the keys sum up to 0",
+        ),
         (lambda q, k: scores(q, q).exp(), r"shape \(..., 5, 7\) for these .* but it gave \(2, 5, 5\)"),
         (lambda q, k: scores(q, k).exp().sum(dim=-1), r"shape \(..., 5, 7\) for these .* but it gave \(2, 5\)"),
     ],
@@ -135,19 +139,13 @@ def test_similarities_that_blow_up_are_refused(similarity: Callable, message: st
         kernel_attention(*random_inputs(2), similarity)
 
 
-@pytest.mark.xfail(strict=True, reason="kernel_attention looks for infinite similarities alone")
-def test_similarities_that_are_not_a_number_are_refused() -> None:
-    with pytest.raises(ValueError, match="must be finite"):
-        kernel_attention(*random_inputs(2), lambda q, k: scores(q, k).exp() * float("nan"))
-
-
 def test_a_mask_that_hides_every_similar_key_is_refused() -> None:
     q, k, v = random_inputs(2)
     assert_close(kernel_attention(q, k, v, only_the_first_key), v[:, :1].expand(2, 5, 6))
     mask = torch.ones(5, 7, dtype=torch.bool)
     mask[4, 0] = False  # the last query may attend to the dissimilar keys alone
     mask[2] = False  # this one to nothing at all, which is allowed
-    with pytest.raises(ValueError, match=r"^2 of 10 queries .* that they may attend to"):
+    with pytest.raises(ValueError, match=r"^for 2 of 10 queries .* sum up to 0"):
         kernel_attention(q, k, v, only_the_first_key, mask)
 
 
@@ -164,16 +162,12 @@ def test_values_are_not_looked_at_while_torch_compiles(monkeypatch: pytest.Monke
     [
         (((5, 4), (7, 3), (7, 6)), None, r"same width, but q has 4 .* and k has 3"),
         (((5, 4), (7, 4), (8, 6)), None, r"same length, but k has 7 .* and v has 8"),
+        (((5, 4), (4,), (7, 6)), None, r"k must have the shape \(..., tokens, width\), but its shape is \(4,\)"),
+        (((2, 5, 4), (3, 7, 4), (3, 7, 6)), None, r"batch dimensions .* shapes are \(2,\) and \(3,\) and \(3,\)"),
+        (((5, 4), (7, 4), (7, 6)), torch.ones(5, 6).bool(), r"mask .* but the shapes are \(5, 6\) and \(5, 7\)"),
         (((5, 4), (7, 4), (7, 6)), torch.ones(5, 7), r"mask must be boolean .* torch.float32; use mask.bool\(\)"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused(shapes: tuple, mask: Tensor | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kernel_attention(*map(torch.zeros, shapes), softmax_kernel, mask=mask)
-
-
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="torch's own error names neither argument nor shape")
-@pytest.mark.parametrize("attention", [softmax_attention, lambda *a, **kw: kernel_attention(*a, softmax_kernel, **kw)])
-def test_a_mask_of_another_shape_is_refused(attention: Callable) -> None:
-    with pytest.raises(ValueError, match="mask"):
-        attention(*random_inputs(), mask=torch.ones(5, 6, dtype=torch.bool))

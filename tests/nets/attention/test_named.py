@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from naive import naive_attention, naive_average, random_inputs, value_and_gradients
+from naive import LargestTensor, naive_attention, naive_average, random_inputs, value_and_gradients
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from nets import MultiHeadAttention, VisionTransformer
+from nets import MultiHeadAttention, VisionTransformer, softmax_attention
 from nets.attention.named import NAMED, named_attention
 
 NAMES = ["softmax", "elu", "quadratic", "performer", "linformer"]
@@ -19,9 +19,7 @@ LENGTHS = [1, 4, 5, 12, 13, 30]  # heads of width 5: beyond 12.5 tokens the quad
 
 def multi_head(name: str, num_tokens: int, seed: int = 0, **options: Any) -> MultiHeadAttention:
     torch.manual_seed(seed)
-    return MultiHeadAttention(
-        10, 2, attention=name, num_tokens=num_tokens, attention_options=options
-    ).double()  # fmt: skip
+    return MultiHeadAttention(10, 2, attention=name, attention_options=options, num_tokens=num_tokens).double()
 
 
 def random_tokens(length: int) -> Tensor:
@@ -98,6 +96,21 @@ def test_a_causal_mask_of_the_layer_hides_later_tokens(name: str) -> None:
     assert (layer(x) - layer(changed))[:, :6].abs().max() > 1e-4
 
 
+@pytest.mark.parametrize("name", ["elu", "quadratic", "performer", "linformer"])
+def test_long_sequences_need_no_matrix_of_all_pairs(name: str) -> None:
+    torch.manual_seed(0)
+    attention = named_attention(name, 4, 200, {"rank": 8} if name == "linformer" else {})
+    with LargestTensor() as largest:
+        attention.double()(*random_inputs(queries=200, keys=200)).sum().backward()
+    assert largest.numel <= 200 * 15  # the quadratic features
+
+
+def test_short_sequences_need_no_quadratic_features() -> None:
+    with LargestTensor() as largest:
+        named_attention("quadratic", 5, None, {})(*random_inputs(queries=12, keys=12, width=5)).sum().backward()
+    assert largest.numel == 12 * 12
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_first_queries_alone_attend_as_among_all(name: str) -> None:
     layer, x = multi_head(name, 30), random_tokens(30)
@@ -115,10 +128,11 @@ def test_dropout_acts_on_weights_in_training_alone(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["softmax", "performer", "linformer"])
 def test_scale_replaces_the_square_root(name: str) -> None:
+    rank = {"rank": 3} if name == "linformer" else {}
     torch.manual_seed(0)
-    default = named_attention(name, 4, 7, {}).double()
+    default = named_attention(name, 4, 7, rank).double()
     torch.manual_seed(0)
-    halved = named_attention(name, 4, 7, {"scale": 0.25}).double()  # 1/√4 is 0.5
+    halved = named_attention(name, 4, 7, {"scale": 0.25, **rank}).double()  # 1/√4 is 0.5
     q, k, v = random_inputs(2, queries=7)
     assert (halved(q, k, v) - default(q, k, v)).abs().max() > 1e-3
     both = (q / math.sqrt(2), k / math.sqrt(2), v)
@@ -155,9 +169,12 @@ def test_what_was_drawn_is_part_of_the_state(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"attention": "cosine"}, 'one of softmax, elu, .* path of a function such as .*, but it is "cosine"'),
+        ({"attention": "nets.cosine"}, 'one of softmax, elu, quadratic, .*, but it is "nets.cosine"'),
+        ({"attention": "no_such.module"}, 'one of softmax, elu, quadratic, .*, but it is "no_such.module"'),
         (
-            {"attention": "cosine"},
-            'one of softmax, elu, quadratic, performer, linformer, or a callable, but it is "cosine"',
+            {"attention": "nets.softmax_attention", "attention_options": {"scale": 1.0}},
+            'attention_options belong to softmax, .*, but attention is "nets.softmax_attention"',
         ),
         ({"attention": "elu", "attention_options": {"scale": 1.0}}, '"elu" may have no key, but has "scale"'),
         ({"attention": "softmax", "attention_options": {"rank": 2}}, '"softmax" may have scale, but has "rank"'),
@@ -178,15 +195,25 @@ def test_names_and_options_out_of_range_are_refused(arguments: dict, message: st
         MultiHeadAttention(8, 2, **arguments)
 
 
+@pytest.mark.xfail(strict=True, reason="what a path leads to is not looked at")
+def test_a_path_to_no_function_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"math.pi"):
+        MultiHeadAttention(8, 2, attention="math.pi")
+
+
+def test_a_path_imports_its_function() -> None:
+    assert MultiHeadAttention(8, 2, attention="nets.softmax_attention").attention is softmax_attention
+
+
 def test_linformer_refuses_a_mask_and_another_length() -> None:
     layer = multi_head("linformer", 9)
-    with pytest.raises(ValueError, match="linformer.* cannot take a mask"):
+    with pytest.raises(ValueError, match=r"linformer.* cannot take a mask"):
         layer(random_tokens(9), torch.ones(9, 9).bool())
     with pytest.raises(ValueError, match="num_tokens is 9, but the sequence has 8 tokens"):
         layer(random_tokens(8))
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="one factor for all keys, the hidden ones included")
+@pytest.mark.xfail(strict=True, reason="one factor for all keys, the hidden ones included")
 def test_a_hidden_key_with_much_larger_features_does_not_blank_the_others_of_a_performer() -> None:
     attention = named_attention("performer", 4, None, {}).double()
     q, k, v = random_inputs(queries=3, keys=3)
@@ -197,21 +224,18 @@ def test_a_hidden_key_with_much_larger_features_does_not_blank_the_others_of_a_p
 
 @pytest.mark.parametrize("pool", ["cls", "mean"])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_vision_transformer_trains_with_each_by_one_word(name: str, pool: str) -> None:
+def test_a_vision_transformer_learns_with_each_by_one_word(name: str, pool: str) -> None:
     torch.manual_seed(0)
     net = VisionTransformer(12, 4, 1, 3, embed_dim=8, depth=2, num_heads=2, head_dim=4, pool=pool, attention=name)
-    images, labels = torch.rand(6, 1, 12, 12), torch.arange(6) % 3
-    optimizer, losses = torch.optim.Adam(net.parameters(), lr=1e-2), []
-    for _ in range(12):
-        loss = nn.functional.cross_entropy(net(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        for parameter in net.parameters():
-            assert parameter.grad.isfinite().all()
-            assert (parameter.grad != 0).any()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.8 * losses[0]
+    images, labels = torch.rand(6, 1, 12, 12).double(), torch.arange(6) % 3
+    loss = nn.functional.cross_entropy(net.double()(images), labels)
+    loss.backward()
+    gradients = [parameter.grad for parameter in net.parameters()]
+    assert all((gradient != 0).any() for gradient in gradients)
+    torch.optim.SGD(net.parameters(), lr=1e-5).step()
+    fall = loss - nn.functional.cross_entropy(net(images), labels)
+    assert_close(fall, 1e-5 * sum(gradient.square().sum() for gradient in gradients), rtol=1e-3, atol=0)
     logits, weights = net(images, return_weights=True)
-    assert_close(logits, net(images), atol=1e-5, rtol=1e-4)
-    assert len(weights) == 2
+    assert_close(logits, net(images))
+    tokens = 10 if pool == "cls" else 9
+    assert [layer.shape for layer in weights] == [(6, 2, tokens, tokens)] * 2

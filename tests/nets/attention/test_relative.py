@@ -80,15 +80,18 @@ def test_minus_infinity_forbids_a_distance(return_weights: bool) -> None:
     assert (of_p[allowed] != 0).all()
 
 
-@pytest.mark.xfail(strict=True, reason="zeros by the fused path, NaN by the path of the weights")
-def test_a_token_that_may_attend_to_nothing_gives_zeros_by_both_paths() -> None:
-    q, k, v = random_inputs(queries=3, keys=3)
-    p = torch.tensor([-torch.inf, -torch.inf, -torch.inf, 0.0, 0.0], dtype=torch.float64)  # the tokens before alone
-    assert (relative_attention(q, k, v, p)[0] == 0).all()
-    assert_close(relative_attention(q, k, v, p, return_weights=True)[0], relative_attention(q, k, v, p))
+@pytest.mark.parametrize("return_weights", [False, True])
+def test_a_token_that_may_attend_to_nothing_gives_zeros_and_finite_gradients(return_weights: bool) -> None:
+    q, k, v = inputs = random_inputs(2, queries=3, keys=3)
+    p = torch.tensor([-torch.inf, -torch.inf, -torch.inf, 0.5, -0.5], dtype=torch.float64)  # only the tokens before
+    output = relative_attention(q, k, v, p.requires_grad_(), return_weights)
+    output = output[0] if return_weights else output
+    assert (output[:, 0] == 0).all()
+    assert_close(output[:, 1], v[:, 0])
+    for gradient in torch.autograd.grad(output.sum(), [*inputs, p]):
+        assert gradient.isfinite().all()
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="only the fused path casts p to the type of q")
 def test_scores_in_double_precision_serve_both_paths() -> None:
     q, k, v = (x.float() for x in random_inputs(queries=3, keys=3))
     fused = relative_attention(q, k, v, random_p(5))
