@@ -72,13 +72,15 @@ class PositiveRandomFeatures(nn.Module):
     def for_attention(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """Features of queries and keys up to factors that cancel in the attention, chosen so that none overflows.
 
-        Every query has a factor of its own, all keys of a sequence have one: exp(−the largest exponent). A key whose
-        features would all vanish beside it keeps a trace, √(the smallest number), so that no weight becomes 0/0.
+        Each feature of the keys is divided by its largest value in the sequence, and that of the queries multiplied by
+        it; then each query is divided by its largest feature. Without causality or a mask the sum of a query's
+        similarities is at least 1; with them it vanishes, and raises an error, where a key that a query may not see
+        has features 10³⁸ times as large as all that it may.
         """
         of_queries, of_keys = self._exponents(q), self._exponents(k)
-        of_queries = of_queries - of_queries.detach().amax(dim=-1, keepdim=True)
-        of_keys = of_keys - of_keys.detach().amax(dim=(-2, -1), keepdim=True)
-        return of_queries.exp(), of_keys.exp() + torch.finfo(of_keys.dtype).tiny ** 0.5
+        largest = of_keys.detach().amax(dim=-2, keepdim=True)  # (..., 1, C)
+        of_queries, of_keys = of_queries + largest, of_keys - largest
+        return (of_queries - of_queries.detach().amax(dim=-1, keepdim=True)).exp(), of_keys.exp()
 
     def _exponents(self, x: Tensor) -> Tensor:
         if x.shape[-1] != self.directions.shape[-1]:

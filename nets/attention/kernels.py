@@ -86,11 +86,14 @@ def checks_are_on() -> bool:
 
 def check_denominator(denominator: Tensor) -> None:
     """Raise ValueError where the similarities of a query sum up to nothing that one can divide by."""
-    if checks_are_on() and (denominator <= 0).any():
+    if not checks_are_on():
+        return
+    divisible = denominator >= torch.finfo(denominator.dtype).tiny  # not so 0, a negative number, and NaN
+    if not divisible.all():
         raise ValueError(
-            f"for {int((denominator <= 0).sum())} of {denominator.numel()} queries the similarities to the keys sum up "
-            f"to {denominator.min().item():.4g}, and the weights would be a division by it: use a similarity, or a "
-            f"feature_map, that is never negative, and positive towards some key."
+            f"for {int((~divisible).sum())} of {denominator.numel()} queries the similarities to the keys sum up "
+            f"to {denominator[~divisible][0].item():.4g}, and the weights would be a division by it: use a similarity, "
+            f"or a feature_map, that is never negative, and positive towards some key."
         )
 
 

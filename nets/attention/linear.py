@@ -65,7 +65,7 @@ def _causal_sums(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     With L = √(CM) both need N·L elements, the least there can be.
     """
     length, width = v.shape[-2:]
-    chunk = min(length, round(math.sqrt(q.shape[-1] * width)))
+    chunk = max(1, min(length, round(math.sqrt(q.shape[-1] * width))))
     v = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)  # the last column sums up the similarities themselves
     if padding := -length % chunk:
         q, k, v = (F.pad(x, (0, 0, 0, padding)) for x in (q, k, v))

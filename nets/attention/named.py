@@ -92,7 +92,7 @@ class PerformerAttention(FeatureAttention):
 
 
 class LinformerAttention(nn.Module):
-    r"""softmax(Q(CK)ᵀ/√D) DV with learned C, D ∈ R^{K×S}, shared by the heads; K is a quarter of S when None.
+    r"""softmax(Q(CK)ᵀ/√D) DV with learned C, D ∈ R^{K×S}, shared by the heads; K is S/4 when None.
 
     "Linformer: Self-Attention with Linear Complexity" (Wang et al., 2020), https://arxiv.org/abs/2006.04768.
     The weights it returns are softmax(…) D, those of the values before they are summed up; they may be negative.
@@ -104,7 +104,7 @@ class LinformerAttention(nn.Module):
         super().__init__()
         if num_tokens is None:
             raise ValueError('attention="linformer" needs num_tokens, the length of the sequence.')
-        rank = max(1, num_tokens // 4) if rank is None else rank
+        rank = min(num_tokens, max(2, num_tokens // 4)) if rank is None else rank
         check_rank("rank", rank, num_tokens)
         self.scale = scale
         # 1/√S leaves the keys as large as they were.
@@ -153,9 +153,12 @@ def named_attention(name: str, head_dim: int, num_tokens: int | None, options: d
 def _imported(path: str) -> Callable[..., Any]:
     module, _, function = path.rpartition(".")
     try:
-        return getattr(importlib.import_module(module), function)
+        found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError):
+        found = None
+    if not callable(found):
         raise ValueError(
             f"attention must be one of {', '.join(NAMED)}, a callable, or the path of a function such as "
             f'"nets.softmax_attention", but it is "{path}".'
-        ) from None
+        )
+    return found

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nets.attention.softmax import check_attention_inputs
+from nets.attention.softmax import check_attention_inputs, check_broadcast
 
 
 def relative_attention(
@@ -35,11 +35,12 @@ def relative_attention(
     """
     check_attention_inputs(q, k, v, None)
     length = q.shape[-2]
-    if k.shape[-2] != length or p.shape[-1] != 2 * length - 1:
+    if k.shape[-2] != length or p.dim() == 0 or p.shape[-1] != 2 * length - 1:
         raise ValueError(
-            f"q and k must have the same length N and p the length 2N−1, but they have {length}, {k.shape[-2]} and "
-            f"{p.shape[-1]} (shape {tuple(p.shape)})."
+            f"q and k must have the same length N and p the shape (..., 2N−1), but they have {length}, {k.shape[-2]} "
+            f"and {tuple(p.shape)}."
         )
+    check_broadcast("p", tuple(p.shape), (*q.shape[:-2], 2 * length - 1))
     # Row i of the bias is p backwards, from p_{i} to p_{i−(N−1)}: a window that moves by one with each row.
     bias = p.to(q.dtype).flip(-1).unfold(-1, length, 1).flip(-2)  # (..., N, N)
     if not return_weights:

@@ -73,18 +73,22 @@ def check_attention_inputs(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None)
             f"k and v must have the same length, but k has {k.shape[-2]} (shape {shapes['k']}) "
             f"and v has {v.shape[-2]} (shape {shapes['v']})."
         )
-    if not shapes["q"][:-2] == shapes["k"][:-2] == shapes["v"][:-2]:
-        _check_broadcast("the batch dimensions of q, k and v", *(shape[:-2] for shape in shapes.values()))
     if mask is not None and mask.dtype != torch.bool:
         raise ValueError(f"mask must be boolean (True = may attend), but its dtype is {mask.dtype}; use mask.bool().")
+    batch = shapes["q"][:-2]
+    if not batch == shapes["k"][:-2] == shapes["v"][:-2]:
+        try:
+            batch = tuple(torch.broadcast_shapes(*(shape[:-2] for shape in shapes.values())))
+        except RuntimeError:
+            raise ValueError(
+                f"the batch dimensions of q, k and v must be equal, or 1, but their shapes are {shapes}."
+            ) from None
     if mask is not None:
-        weights = (*torch.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-2])
-        _check_broadcast(f"mask and the weights {weights}", tuple(mask.shape), weights)
+        check_broadcast("mask", tuple(mask.shape), (*batch, q.shape[-2], k.shape[-2]))
 
 
-def _check_broadcast(what: str, *shapes: tuple[int, ...]) -> None:
-    try:
-        torch.broadcast_shapes(*shapes)
-    except RuntimeError:
-        listed = " and ".join(map(str, shapes))
-        raise ValueError(f"{what} must be equal, or 1, in every dimension, but the shapes are {listed}.") from None
+def check_broadcast(name: str, shape: tuple[int, ...], target: tuple[int, ...]) -> None:
+    """Raise ValueError unless a shape can be expanded to another one."""
+    aligned = target[len(target) - len(shape) :] if len(shape) <= len(target) else None
+    if aligned is None or any(own not in (1, other) for own, other in zip(shape, aligned, strict=True)):
+        raise ValueError(f"{name} must be broadcastable to the shape {target}, but its shape is {shape}.")
