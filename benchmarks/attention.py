@@ -203,7 +203,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of tokens, each twice the last")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--limit", type=float, default=40.0, help="longest forward and backward pass, in seconds")
+    parser.add_argument("--limit", type=float, default=20.0, help="longest forward and backward pass, in seconds")
     parser.add_argument("--memory", type=float, default=6.0, help="most memory for N×N weights, in GiB")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")

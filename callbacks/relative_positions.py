@@ -34,7 +34,7 @@ class RelativePositions(Callback):
         if not isinstance(net, RelativeAttention1d) or net.w_q.in_features != 1:
             raise ValueError(
                 f"RelativePositions needs nets.RelativeAttention1d with embed_dim=1, but the network is "
-                f"{type(net).__name__}: take RelativePositions out of trainer.callbacks."
+                f"{type(net).__name__}{_width(net)}: take RelativePositions out of trainer.callbacks."
             )
         if not hasattr(data, "operator"):
             raise ValueError("RelativePositions needs datamodules.LocalOperatorDataModule.")
@@ -110,7 +110,7 @@ def draw_relative_positions(
         distances = torch.arange(-reach, reach + 1)
         heights = (p - p.max()).clamp(min=LOWEST) - LOWEST  # a constant added to every p changes nothing
         shifted = distances + 0.4 * number - 0.2
-        left.bar(shifted, heights, bottom=LOWEST, width=0.38, label=f"{name}: {scalars[number]}")
+        left.bar(shifted.numpy(), heights.numpy(), bottom=LOWEST, width=0.38, label=f"{name}: {scalars[number]}")
     left.set_xlabel("distance i − j")
     left.set_ylabel(f"p − max p (cut at {LOWEST:g})")
     left.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16))
@@ -125,6 +125,10 @@ def draw_relative_positions(
     right.legend(fontsize=9)
     figure.suptitle(f"Relative attention as a {title}: found by gradient descent, and by construction", fontsize=12)
     return figure
+
+
+def _width(net: object) -> str:
+    return f" with embed_dim={net.w_q.in_features}" if isinstance(net, RelativeAttention1d) else ""
 
 
 def _scalars(layer: RelativeAttention1d) -> str:

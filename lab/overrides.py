@@ -47,9 +47,18 @@ def _values(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in config.items():
         name = prefix if key in ("class_path", "init_args") else f"{prefix}.{key}".lstrip(".")
+        value = _number(value)
         inner = isinstance(value, dict) and (key in ("init_args", "trainer") or "class_path" in value)
         values |= _values(value, name) if inner else {name: value}
     return values
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 takes 1e-3 for a word, the command line for a number."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _typed(value: Any) -> str:

@@ -103,6 +103,14 @@ def test_seeds_machines_and_values_written_another_way_make_no_row(folder: Path)
     assert (name, result, seeds) == ("x", "accuracy 0.9600 ± 0.0141", "0, 1")
 
 
+def test_a_number_that_only_the_command_line_reads_as_one_makes_no_row(folder: Path) -> None:
+    (folder / "configs" / "x.yaml").write_text(yaml.safe_dump(config()).replace("low: 0", "low: 1e-3"))
+    ran = config()
+    ran["data"]["init_args"]["low"] = 0.001  # YAML 1.1 asks for 1.0e-3, and train.py does not
+    finished_run(folder / "runs", 0, 0.95, ran)
+    assert [row[0] for row in rows_of(folder)] == ["x"]
+
+
 def test_a_default_that_the_config_does_not_spell_out_makes_no_row(folder: Path) -> None:
     finished_run(folder / "runs", 0, 0.95, config(monitor="val/loss"))
     assert [row[0] for row in rows_of(folder)] == ["x"]

@@ -200,6 +200,14 @@ def test_projections_of_the_rank_of_the_scores_are_exact(batch: tuple, sizes: di
     assert_close(projected_attention(q, k, v, c, d), q @ k.transpose(-2, -1) @ v)
 
 
+def test_projections_of_a_batch_have_the_largest_of_its_ranks() -> None:
+    q, k, v = random_inputs(2, n=9, s=7, d=4)
+    q[0] = q[0, :, :1] * torch.ones(4)  # of rank 1
+    c, d = exact_projections(q, k)
+    assert c.shape == d.shape == (2, 4, 7)
+    assert_close(projected_attention(q, k, v, c, d), q @ k.transpose(-2, -1) @ v)
+
+
 @pytest.mark.parametrize("rank", [1, 2, 4])
 @pytest.mark.parametrize(("n", "s", "d"), [(9, 7, 5), (5, 8, 12)])
 def test_fewer_rows_are_the_truncated_singular_value_decomposition(n: int, s: int, d: int, rank: int) -> None:
