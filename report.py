@@ -4,12 +4,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from callbacks import draw_attention_statistics
 from lab.errors import LabError
 from lab.files import written_whole
-from lab.overrides import overrides_of
+from lab.overrides import config_file, overrides_of
 from lab.report import all_runs, write_results
 from lab.runs import read_metrics
 
@@ -21,9 +19,8 @@ def draw_saturation(runs: Sequence[Path]) -> None:
     """Draw what the factor 1/√D does to attention, from the newest tested run with it and the newest without."""
     columns = {}
     for name in WITH_AND_WITHOUT_SCALE:
-        stated = yaml.safe_load((Path("configs") / f"{name}.yaml").read_text(encoding="utf-8"))
         repeats = [run for run in runs if run.parent.name == name and (run / "metrics.csv").is_file()]
-        for run, overrides in zip(reversed(repeats), reversed(overrides_of(repeats, stated)), strict=True):
+        for run, overrides in zip(reversed(repeats), reversed(overrides_of(repeats, config_file(name))), strict=True):
             metrics = read_metrics(run)
             if not overrides and "test/acc" in metrics and any(key.startswith("attention/") for key in metrics):
                 columns[f"{name}: test accuracy {metrics['test/acc'][1][-1]:.4f}"] = metrics

@@ -49,12 +49,12 @@ def main() -> None:
     comparison = compare(records, max(size for size in arguments.sizes if size <= JUDGED), where)
     comparison.show()
     if not arguments.smoke:
-        folder = Path("runs") / "benchmarks"
-        comparison.save(folder / "attention")
+        folder, stem = Path("runs") / "benchmarks", "attention" if arguments.device == "cpu" else "attention_gpu"
+        comparison.save(folder / stem)
         rounds = {name: vars(record) for name, record in records.items()}
-        (folder / "attention_rounds.json").write_text(json.dumps(rounds))
+        (folder / f"{stem}_rounds.json").write_text(json.dumps(rounds))
         title = f"Attention with {HEADS} heads of width {WIDTH}: fitted growth in the legends"
-        draw_scaling(records, title, (OURS, OURS_CAUSAL)).savefig(folder / "attention.png", dpi=150)
+        draw_scaling(records, title, (OURS, OURS_CAUSAL)).savefig(Path("docs") / f"{stem}_speed.png", dpi=100)
 
 
 def softmax_contenders() -> dict[str, Attention]:
@@ -90,7 +90,7 @@ def linear_contenders() -> dict[str, Attention]:
         OURS: lambda q, k, v: linear_attention(q, k, v, elu_features),
         f"{performer}, elu": lambda q, k, v: performer_attention(elu_features(q), elu_features(k), v),
         OURS_CAUSAL: lambda q, k, v: linear_attention(q, k, v, elu_features, causal=True),
-        f"{fla}, elu, causal": fla_causal,
+        f"{fla} naive chunks, elu, causal": fla_causal,
         OURS_SOFTMAX: lambda q, k, v: linear_attention(q, k, v, SoftmaxFeatures(over_tokens=True)),
         f"{lucidrains}, softmax": linear_attn,
         OURS_SOFTMAX_CAUSAL: lambda q, k, v: linear_attention(q, k, v, SoftmaxFeatures(), causal=True),
@@ -154,7 +154,7 @@ def verdict(records: dict[str, Record], at_size: dict[str, Measurement]) -> str:
         for name in (OURS, OURS_CAUSAL)
         for values in vars(records[name]).values()
     ]  # fmt: skip
-    lines = [_judge("Largest exponent of our time and memory", max(exponents), 1.1, "≤")]
+    lines = [_judge("Largest exponent of our time and memory (elu)", max(exponents), 1.1, "≤")]
     if SDPA in at_size:
         lines.append(_judge("SDPA's time in units of ours", at_size[SDPA].ratio_to(ours), 30, "≥"))
     lines.append(_judge("our causal time in units of the other", causal.ratio_to(ours), 2.5, "≤"))
@@ -211,6 +211,11 @@ def _parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.smoke:
         arguments.sizes, arguments.rounds = [128, 256], 2
+    doubled = [2 * size for size in arguments.sizes[:-1]]
+    if len(arguments.sizes) < 2 or arguments.sizes[1:] != doubled or arguments.sizes[0] > JUDGED:
+        parser.error(f"--sizes must be two or more, each twice the last, from at most {JUDGED}: {arguments.sizes}")
+    if arguments.rounds < 2:
+        parser.error(f"--rounds must be at least 2, because a spread is measured: {arguments.rounds}")
     return arguments
 
 

@@ -51,7 +51,7 @@ def crossover_row(width: int, sizes: Sequence[int], rounds: int) -> list[str]:
     """The predicted and the measured crossovers at one width."""
     times = [measure(size, width, rounds) for size in sizes]
     measured = [crossing(sizes, [(at[rival], at[FEATURES]) for at in times]) for rival in (WEIGHTS, SDPA)]
-    features = 1 + 2 * width + width * (width - 1) // 2
+    features = quadratic_features(torch.zeros(1, width)).shape[-1]
     shown = [f"{tokens:,.0f}" if tokens else f"> {sizes[-1]:,}" for tokens in measured]
     return [str(width), f"{width**2:,}", f"{features:,}", f"{predicted(width):,}", *shown]
 
@@ -102,6 +102,8 @@ def _parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.smoke:
         arguments.widths, arguments.sizes, arguments.rounds = [4], [32, 64], 2
+    if min(arguments.widths) < 2 or min(arguments.sizes) < 1 or arguments.rounds < 1:
+        parser.error("--widths must be at least 2, --sizes and --rounds at least 1")
     return arguments
 
 

@@ -71,7 +71,7 @@ def draw_scaling(records: dict[str, Record], title: str, thick: tuple[str, ...] 
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11.0, 8.0), layout="constrained")
+    figure = Figure(figsize=(17.0, 8.0), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True, sharey="row")
     panels = {"forward": "forward", "both": "forward and backward", "forward_bytes": "", "both_bytes": ""}
     for axes, (kind, label) in zip(grid.flat, panels.items(), strict=True):
@@ -85,7 +85,7 @@ def draw_scaling(records: dict[str, Record], title: str, thick: tuple[str, ...] 
             )  # fmt: skip
         axes.set_title(label)
         axes.grid(alpha=0.3, which="both")
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     grid[0, 0].set_ylabel("seconds")
     grid[1, 0].set_ylabel("peak memory beyond the inputs (MiB)")
     for axes in grid[1]:

@@ -1,6 +1,5 @@
 """How large attention scores are, how sharp attention is, and what theory says of both at the start."""
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,8 @@ class AttentionStatistics(Callback):
     ``scaled_variance``: that of q·k/√D; ``entropy``: −Σ_j w_ij log w_ij, averaged over the queries, in nats: log N
     where attention is even, 0 where it is saturated (left out for "linformer", whose weights may be negative);
     ``predicted_variance``, at the first step alone: Dσ_q²σ_k² of ``theory.dot_product_moments``, with the σ that the
-    projections give to inputs without a preferred direction. Draws ``attention_statistics`` when training ends.
+    projections (without their biases) give to inputs without a preferred direction. Draws ``attention_statistics`` when
+    training ends.
 
     Args:
         every_n_epochs: log after every so many epochs, ≥ 1, and before the first.
@@ -81,8 +81,8 @@ class AttentionStatistics(Callback):
             f"attention/layer_{layer}/head_{head}/{name}": value
             for layer, statistics in enumerate(layers, start=1)
             for name in names
+            if statistics[name].isfinite().all()
             for head, value in enumerate(statistics[name].tolist(), start=1)
-            if math.isfinite(value)
         }
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=max(trainer.global_step - 1, 0))  # the step of the epoch's other metrics
@@ -90,6 +90,10 @@ class AttentionStatistics(Callback):
 
 def measure_attention(net: nn.Module, inputs: Tensor) -> list[dict[str, Tensor]]:
     """The statistics of every ``MultiHeadAttention`` of a network over a batch, in the order in which it runs.
+
+    Args:
+        net: a network with ``nets.MultiHeadAttention`` in it.
+        inputs: what the network takes.
 
     Shapes:
         each statistic (H,)

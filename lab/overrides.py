@@ -36,6 +36,12 @@ def overrides_of(runs: Sequence[Path], stated: dict[str, Any]) -> list[str]:
     return told
 
 
+def config_file(name: str) -> dict[str, Any]:
+    """The config file of an experiment as it stands now, empty where there is none."""
+    path = Path("configs") / f"{name}.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
 def read_config(run: Path) -> dict[str, Any]:
     """The config that a run was started with, empty where there is none."""
     path = run / "config.yaml"

@@ -6,11 +6,10 @@ import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lab.errors import LabError
 from lab.files import written_whole
-from lab.overrides import overrides_of, read_config
+from lab.overrides import config_file, overrides_of, read_config
 from lab.runs import read_metrics, run_versions
 
 HEADER = "| experiment | result on the test split | seeds | reference | fit, wall-clock | command |"
@@ -83,7 +82,7 @@ def _row(name: str, overrides: str, folders: list[Path]) -> str:
     seeds = ", ".join(str(read_config(folder).get("seed_everything")) for folder in folders)
     times = sorted({f"{_fit_seconds(folder) / 60:.1f}" for folder in folders}, key=float)
     minutes = "–".join(times if len(times) < 2 else (times[0], times[-1]))
-    reference = _config_file(name).get("reference") or read_config(folders[-1]).get("reference") or "–"
+    reference = config_file(name).get("reference") or read_config(folders[-1]).get("reference") or "–"
     held = re.match(r"\d+(\.\d+)?(e[+-]?\d+)?", reference)
     if held and (mean < float(held[0]) if more_is_better else mean > float(held[0])):
         spread += f" ({'below' if more_is_better else 'above'} the reference)"
@@ -99,7 +98,7 @@ def _repeats(runs: Sequence[Path]) -> dict[tuple[str, str], list[Path]]:
         by_name.setdefault(run.parent.name, []).append(run)
     groups: dict[tuple[str, str], list[Path]] = {}
     for name, folders in by_name.items():
-        for folder, overrides in zip(folders, overrides_of(folders, _config_file(name)), strict=True):
+        for folder, overrides in zip(folders, overrides_of(folders, config_file(name)), strict=True):
             groups.setdefault((name, overrides), []).append(folder)
     return groups
 
@@ -108,14 +107,6 @@ def _score_name(run: Path) -> str | None:
     """The first of ``SCORES`` that a run was tested for, or None."""
     metrics = read_metrics(run)
     return next((name for name in SCORES if name in metrics), None)
-
-
-def _config_file(name: str) -> dict[str, Any]:
-    """The config file of an experiment as it stands now, empty where there is none."""
-    import yaml
-
-    path = Path("configs") / f"{name}.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _fit_seconds(run: Path) -> float:

@@ -82,13 +82,15 @@ def attention_cost(n: int, d: int, m: int, kind: str, num_features: int | None =
     return AttentionCost(2 * n * features * (m + 1) + products, 2 * n * features + features * (m + 1))
 
 
+@torch.no_grad()
 def exact_projections(q: Tensor, k: Tensor, rank: int | None = None) -> tuple[Tensor, Tensor]:
     r"""The projections C and D for which ``projected_attention`` Q(CK)ᵀDV equals QKᵀV.
 
     "Linformer: Self-Attention with Linear Complexity" (Wang et al., 2020), https://arxiv.org/abs/2006.04768.
     With the singular value decomposition QKᵀ = U diag(s) Vh, both are the first K rows of Vh: QKᵀ Vhᵀ Vh = QKᵀ when
     QKᵀ has rank K. With fewer rows it is the best approximation of that rank (Eckart–Young). The decomposition is that
-    of a D×D matrix between the QR factors of Q and K, so it costs O(ND²).
+    of a D×D matrix between the QR factors of Q and K, so it costs O(ND²). No gradient flows through it: singular
+    vectors are not unique.
 
     Args:
         q: queries.
@@ -101,8 +103,11 @@ def exact_projections(q: Tensor, k: Tensor, rank: int | None = None) -> tuple[Te
     Raises:
         ValueError: when q and k have different widths, or the rank is out of its range.
     """
-    if q.shape[-1] != k.shape[-1]:
-        raise ValueError(f"q and k must have the same width, but have {q.shape[-1]} and {k.shape[-1]}.")
+    if q.dim() < 2 or k.dim() < 2 or q.shape[:-2] != k.shape[:-2] or q.shape[-1] != k.shape[-1]:
+        raise ValueError(
+            f"q and k must be (..., N, D) and (..., S, D) with the same batch and width, but their shapes are "
+            f"{tuple(q.shape)} and {tuple(k.shape)}."
+        )
     upper_q = torch.linalg.qr(q, mode="r").R  # (..., min(N, D), D)
     basis, upper_k = torch.linalg.qr(k)  # (..., S, min(S, D)), (..., min(S, D), D)
     _, singular_values, vh = torch.linalg.svd(upper_q @ upper_k.transpose(-2, -1), full_matrices=False)

@@ -69,7 +69,8 @@ def max_pool_as_relative_attention(
 
     y_i = max_{|t| ≤ k} x_{i+t}. w_q = w_k = √β, so that the score β x_i x_j grows with x_j; p is 0 within the window
     and −∞ beyond it; w_v = 1. An input that is smaller than the largest one by δ has at most the weight exp(−β x_i δ),
-    and adds at most δ exp(−β x_i δ) ≤ 1/(e β x_i) to the error: β = 2k/(e · smallest_input · tolerance).
+    and adds at most δ exp(−β x_i δ) ≤ 1/(e β x_i) to the error: β = 2k/(e · smallest_input · tolerance). A query of 0
+    scores all keys alike: there the output is the mean of the window, and no w_q, w_k and p can do better.
 
     Args:
         k: half of the window, in 0 … length − 1.

@@ -4,10 +4,21 @@ Letters in shape comments: N tokens, D width of a token, C features.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+def features_of(feature_map: Callable[[Tensor], Tensor], q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    """The features of queries and keys, of both together where the map has a method ``for_attention``.
+
+    Shapes:
+        q (..., N, D), k (..., S, D) -> (..., N, C), (..., S, C)
+    """
+    together = getattr(feature_map, "for_attention", None)
+    return together(q, k) if together else (feature_map(q), feature_map(k))
 
 
 def elu_features(x: Tensor) -> Tensor:
@@ -76,6 +87,12 @@ class PositiveRandomFeatures(nn.Module):
         it; then each query is divided by its largest feature. Without causality or a mask the sum of a query's
         similarities is at least 1; with them it vanishes, and raises an error, where a key that a query may not see
         has features 10³⁸ times as large as all that it may.
+
+        Shapes:
+            q (..., N, D), k (..., S, D) -> (..., N, C), (..., S, C)
+
+        Raises:
+            ValueError: when q or k has another width than ``dim``.
         """
         of_queries, of_keys = self._exponents(q), self._exponents(k)
         largest = of_keys.detach().amax(dim=-2, keepdim=True)  # (..., 1, C)

@@ -88,13 +88,17 @@ def check_denominator(denominator: Tensor) -> None:
     """Raise ValueError where the similarities of a query sum up to nothing that one can divide by."""
     if not checks_are_on():
         return
-    divisible = denominator >= torch.finfo(denominator.dtype).tiny  # not so 0, a negative number, and NaN
-    if not divisible.all():
-        raise ValueError(
-            f"for {int((~divisible).sum())} of {denominator.numel()} queries the similarities to the keys sum up "
-            f"to {denominator[~divisible][0].item():.4g}, and the weights would be a division by it: use a similarity, "
-            f"or a feature_map, that is never negative, and positive towards some key."
-        )
+    divisible = (denominator >= torch.finfo(denominator.dtype).tiny) & denominator.isfinite()
+    if divisible.all():
+        return
+    sums = denominator[~divisible]
+    which = f"for {sums.numel()} of {denominator.numel()} queries the similarities to the keys sum up to {sums[0]:.4g}"
+    if not sums[0].isfinite():
+        raise ValueError(f"{which}: scale the queries and keys down, if they hold no NaN themselves.")
+    raise ValueError(
+        f"{which}, and the weights would be a division by it: use a similarity, or a feature_map, that is never "
+        f"negative, and positive towards some key."
+    )
 
 
 def _check_similarities(similarities: Tensor, expected: tuple[int, int]) -> None:

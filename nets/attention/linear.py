@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nets.attention.feature_maps import features_of
 from nets.attention.kernels import check_denominator
 from nets.attention.softmax import check_attention_inputs
 
@@ -46,50 +47,54 @@ def linear_attention(
         raise ValueError(
             f"causal attention needs as many queries as keys, but q has {q.shape[-2]} and k has {k.shape[-2]}."
         )
-    together = getattr(feature_map, "for_attention", None)
-    q, k = together(q, k) if together else (feature_map(q), feature_map(k))  # (..., N, C), (..., S, C)
-    numerator, denominator = (_causal_sums if causal else _full_sums)(q, k, v)
-    check_denominator(denominator)
-    return numerator * denominator.reciprocal()  # one pass over the gradient less than a division
+    q, k = features_of(feature_map, q, k)  # (..., N, C), (..., S, C)
+    return (_causal_average if causal else _average)(q, k, v)
 
 
-def _full_sums(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def _average(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     num_queries, num_keys, num_features, width = q.shape[-2], k.shape[-2], q.shape[-1], v.shape[-1]
     if num_queries * num_keys * (num_features + width) < (num_queries + num_keys) * num_features * width:
         similarities = q @ k.transpose(-2, -1)  # (..., N, S): a short sequence is cheaper this way
-        return similarities @ v, similarities.sum(dim=-1, keepdim=True)
+        return _divide(similarities @ v, similarities.sum(dim=-1, keepdim=True))
     # The denominators as a row times a matrix: twice as fast as a matrix times a column.
     denominator = (k.sum(dim=-2, keepdim=True) @ q.transpose(-2, -1)).transpose(-2, -1)  # (..., N, 1)
-    return q @ (k.transpose(-2, -1) @ v), denominator  # by way of (..., C, M)
+    return _divide(q @ (k.transpose(-2, -1) @ v), denominator)  # by way of (..., C, M)
 
 
-def _causal_sums(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def _causal_average(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Within a chunk by its L×L similarities, from all chunks before by the sum of their C×M states.
 
-    With L = √(CM) both need N·L elements, the least there can be. Chunks are taken together by the segment, with tensors
-    that stay in the cache: all at once would take twice as long at 65,536 tokens.
+    With L = √(CM) both need N·L elements, the least there can be. Chunks are taken together by the segment, with
+    tensors that stay in the cache: all at once would take twice as long at 65,536 tokens.
     """
     length, width = v.shape[-2:]
     chunk = max(1, min(length, round(math.sqrt(q.shape[-1] * width))))
+    batch = torch.broadcast_shapes(k.shape[:-2], v.shape[:-2])
+    state, outputs = k.new_zeros(*batch, 1, k.shape[-1], width + 1), []
+    for segment in zip(*(x.split(CHUNKS * chunk, dim=-2) for x in (q, k, v)), strict=True):
+        output, state = _causal_segment(*segment, state, chunk)
+        outputs.append(output)
+    return torch.cat(outputs, dim=-2)
+
+
+def _causal_segment(q: Tensor, k: Tensor, v: Tensor, state: Tensor, chunk: int) -> tuple[Tensor, Tensor]:
+    """The averages of the values of N tokens in T chunks of L, and the state behind them.
+
+    Shapes:
+        q and k (..., N, C), v (..., N, M), state (..., 1, C, M+1) -> averages (..., N, M), state
+    """
+    length, width = v.shape[-2:]
     v = torch.cat([v, torch.ones_like(v[..., :1])], dim=-1)  # the last column sums up the similarities themselves
     if padding := -length % chunk:
         q, k, v = (F.pad(x, (0, 0, 0, padding)) for x in (q, k, v))
-    batch = torch.broadcast_shapes(k.shape[:-2], v.shape[:-2])
-    state, sums = k.new_zeros(*batch, 1, k.shape[-1], width + 1), []
-    for segment in zip(*(x.split(CHUNKS * chunk, dim=-2) for x in (q, k, v)), strict=True):
-        of_segment, state = _causal_segment(*(x.unflatten(-2, (-1, chunk)) for x in segment), state)
-        sums.append(of_segment)
-    # What was padded is cut off before the division: 0/0 there would poison the gradients.
-    return torch.cat(sums, dim=-2)[..., :length, :].split([width, 1], dim=-1)
-
-
-def _causal_segment(q: Tensor, k: Tensor, v: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """The sums of the queries of T chunks, and the state behind them.
-
-    Shapes:
-        q and k (..., T, L, C), v (..., T, L, M+1), state (..., 1, C, M+1) -> sums (..., T·L, M+1), state
-    """
+    q, k, v = (x.unflatten(-2, (-1, chunk)) for x in (q, k, v))  # (..., T, L, C), (..., T, L, C), (..., T, L, M+1)
     similarities = (q @ k.transpose(-2, -1)).tril_()  # (..., T, L, L)
     states = torch.cat([state, k.transpose(-2, -1) @ v], dim=-3).cumsum(dim=-3)  # before each chunk, and behind all
-    sums = similarities @ v + q @ states[..., :-1, :, :]
-    return sums.flatten(-3, -2), states[..., -1:, :, :]
+    sums = (similarities @ v + q @ states[..., :-1, :, :]).flatten(-3, -2)  # (..., T·L, M+1)
+    # What was padded is cut off before the division: 0/0 there would poison the gradients.
+    return _divide(*sums[..., :length, :].split([width, 1], dim=-1)), states[..., -1:, :, :]
+
+
+def _divide(numerator: Tensor, denominator: Tensor) -> Tensor:
+    check_denominator(denominator)
+    return numerator * denominator.reciprocal()  # one pass over the gradient less than a division

@@ -25,6 +25,9 @@ def low_rank_attention(u: Tensor, s: Tensor, vh: Tensor, v: Tensor) -> Tensor:
     Raises:
         ValueError: when shapes do not fit together, or the rank K is higher than N or S.
     """
+    if u.dim() < 2 or vh.dim() < 2 or v.dim() < 2 or s.dim() < 1:
+        shapes = [tuple(tensor.shape) for tensor in (u, s, vh, v)]
+        raise ValueError(f"u, s, vh and v must be (..., N, K), (..., K), (..., K, S), (..., S, M), but are {shapes}.")
     rank = s.shape[-1]
     if u.shape[-1] != rank or vh.shape[-2] != rank:
         raise ValueError(
@@ -62,9 +65,9 @@ def projected_attention(q: Tensor, k: Tensor, v: Tensor, c: Tensor, d: Tensor) -
     """
     check_attention_inputs(q, k, v, None)
     for name, projection in {"c": c, "d": d}.items():
-        if projection.shape[-1] != k.shape[-2]:
+        if projection.dim() < 2 or projection.shape[-1] != k.shape[-2]:
             raise ValueError(
-                f"{name} must have as many columns as k has rows, {k.shape[-2]}, "
+                f"{name} must be a matrix with as many columns as k has rows, {k.shape[-2]}, "
                 f"but its shape is {tuple(projection.shape)}."
             )
         check_rank(f"the number of rows of {name}", projection.shape[-2], k.shape[-2])
@@ -75,5 +78,7 @@ def projected_attention(q: Tensor, k: Tensor, v: Tensor, c: Tensor, d: Tensor) -
 
 def check_rank(name: str, rank: int, length: int) -> None:
     """Raise ValueError unless ``rank`` is in 1 … ``length``."""
-    if not 1 <= rank <= length:
-        raise ValueError(f"{name} must be in 1 … {length}, the length of the sequence, but it is {rank}.")
+    if not isinstance(rank, int) or not 1 <= rank <= length:
+        raise ValueError(
+            f"{name} must be a whole number in 1 … {length}, the length of the sequence, but it is {rank!r}."
+        )

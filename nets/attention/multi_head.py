@@ -3,11 +3,13 @@
 Letters in shape comments: B batch, H heads, N tokens, Q queries, D width of a head, E width of the embedding.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 
+from nets.attention.kernels import checks_are_on
 from nets.attention.named import named_attention
 
 
@@ -65,6 +67,7 @@ class MultiHeadAttention(nn.Module):
         elif attention_options:
             raise ValueError("attention_options belong to a named attention: give a callable its arguments itself.")
         self.attention = attention
+        _check_takes(attention)
 
     def forward(
         self, x: Tensor, mask: Tensor | None = None, return_weights: bool = False, num_queries: int | None = None
@@ -81,6 +84,8 @@ class MultiHeadAttention(nn.Module):
             asked["dropout_p"] = self.dropout
         if return_weights:
             asked["return_weights"] = True
+        if asked and checks_are_on():
+            _check_takes(self.attention, *asked)
         attended = self.attention(q[:, :, :num_queries], k, v, **asked)
         attended, weights = attended if return_weights else (attended, None)
         output = self.out(attended.transpose(1, 2).flatten(2))  # (B, N, H·D) -> (B, N, E)
@@ -92,6 +97,10 @@ class MultiHeadAttention(nn.Module):
         Shapes:
             x (B, N, E) -> three of (B, H, N, D)
         """
+        if x.dim() != 3 or x.shape[-1] != self.qkv.in_features:
+            raise ValueError(
+                f"x must have the shape (batch, tokens, {self.qkv.in_features}), but has {tuple(x.shape)}."
+            )
         heads = (self.num_heads, self.head_dim)
         q, k, v = (part.unflatten(-1, heads).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1))
         return q, k, v
@@ -109,3 +118,18 @@ def _check_sizes(embed_dim: int, num_heads: int, head_dim: int | None, dropout: 
         )
     if not 0.0 <= dropout < 1.0:
         raise ValueError(f"dropout must be in [0, 1), but it is {dropout}.")
+
+
+def _check_takes(attention: Callable[..., Any], *keywords: str) -> None:
+    """Raise ValueError when a callable cannot be called with q, k, v and the keywords."""
+    if isinstance(attention, nn.Module):
+        attention = attention.forward
+    try:
+        inspect.signature(attention).bind(None, None, None, **dict.fromkeys(keywords))
+    except TypeError as error:
+        name = getattr(attention, "__qualname__", repr(attention))
+        asked = ", ".join(("q", "k", "v", *keywords))
+        raise ValueError(
+            f"attention={name} cannot be called with {asked} ({error}): give its other arguments by functools.partial, "
+            f"or drop what asks for these: a mask, dropout, and pictures or statistics of the weights."
+        ) from None

@@ -7,13 +7,14 @@ Letters in shape comments: B batch, H heads, N queries, S keys, D width of a hea
 
 import importlib
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nets.attention.feature_maps import PositiveRandomFeatures, elu_features, quadratic_features
+from nets.attention.feature_maps import PositiveRandomFeatures, elu_features, features_of, quadratic_features
 from nets.attention.kernels import kernel_attention, quadratic_kernel
 from nets.attention.linear import linear_attention
 from nets.attention.low_rank import check_rank
@@ -25,6 +26,7 @@ class SoftmaxAttention(nn.Module):
 
     def __init__(self, head_dim: int, num_tokens: int | None, scale: float | None = None) -> None:
         super().__init__()
+        _check_scale(scale)
         self.scale = scale
 
     def forward(
@@ -50,8 +52,7 @@ class FeatureAttention(nn.Module):
         return kernel_attention(q, k, v, self.similarity, mask, return_weights)
 
     def similarity(self, q: Tensor, k: Tensor) -> Tensor:
-        together = getattr(self.feature_map, "for_attention", None)
-        q, k = together(q, k) if together else (self.feature_map(q), self.feature_map(k))
+        q, k = features_of(self.feature_map, q, k)
         return q @ k.transpose(-2, -1)
 
 
@@ -86,6 +87,7 @@ class PerformerAttention(FeatureAttention):
     def __init__(
         self, head_dim: int, num_tokens: int | None, num_features: int | None = None, scale: float | None = None
     ) -> None:
+        _check_scale(scale)
         num_features = 2 * head_dim if num_features is None else num_features
         seed = int(torch.randint(2**31, ()))
         super().__init__(PositiveRandomFeatures(head_dim, num_features, seed, scale))
@@ -106,6 +108,7 @@ class LinformerAttention(nn.Module):
             raise ValueError('attention="linformer" needs num_tokens, the length of the sequence.')
         rank = min(num_tokens, max(2, num_tokens // 4)) if rank is None else rank
         check_rank("rank", rank, num_tokens)
+        _check_scale(scale)
         self.scale = scale
         # 1/√S leaves the keys as large as they were.
         self.c, self.d = (nn.Parameter(torch.randn(rank, num_tokens) * num_tokens**-0.5) for _ in range(2))
@@ -152,13 +155,19 @@ def named_attention(name: str, head_dim: int, num_tokens: int | None, options: d
 
 def _imported(path: str) -> Callable[..., Any]:
     module, _, function = path.rpartition(".")
+    found, reason = None, ""
     try:
         found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError):
-        found = None
+    except (ImportError, AttributeError, ValueError) as error:
+        reason = f" ({error})" if module else ""
     if not callable(found):
         raise ValueError(
             f"attention must be one of {', '.join(NAMED)}, a callable, or the path of a function such as "
-            f'"nets.softmax_attention", but it is "{path}".'
+            f'"nets.softmax_attention", but it is "{path}"{reason}.'
         )
     return found
+
+
+def _check_scale(scale: float | None) -> None:
+    if scale is not None and not (isinstance(scale, int | float) and 0 < scale < math.inf):
+        raise ValueError(f"scale must be a positive number, or None for 1/√D, but it is {scale!r}.")

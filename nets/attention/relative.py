@@ -54,8 +54,10 @@ def relative_attention(
 class RelativeAttention1d(nn.Module):
     r"""Relative self-attention over a sequence with a learned score for each distance up to a largest one.
 
-    "Self-Attention with Relative Position Representations" (Shaw et al., 2018), https://arxiv.org/abs/1803.02155, for
-    the window; the score is a scalar as in "Exploring the Limits of Transfer Learning" (Raffel et al., 2020).
+    "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer" (Raffel et al., 2020),
+    https://arxiv.org/abs/1910.10683, for the score. Tokens beyond the window are not attended to; in
+    "Self-Attention with Relative Position Representations" (Shaw et al., 2018), https://arxiv.org/abs/1803.02155, they
+    share one score.
     y_i = Σ_j softmax_j(q_i·k_j/√E + p_{i−j}) v_j over |i−j| ≤ R, with q = x W_q, k = x W_k, v = x W_v.
     With E = 1 the three matrices are scalars, and the layer can be a convolution or a max-pool: see
     ``theory.conv1d_as_relative_attention`` and ``theory.max_pool_as_relative_attention``.

@@ -36,9 +36,11 @@ def softmax_attention(
         -> output (..., N, M), weights (..., N, S)
 
     Raises:
-        ValueError: when shapes do not fit together, or the mask is not boolean.
+        ValueError: when shapes do not fit together, the mask is not boolean, or ``dropout_p`` is out of its range.
     """
     check_attention_inputs(q, k, v, mask)
+    if not 0.0 <= dropout_p < 1.0:
+        raise ValueError(f"dropout_p must be in [0, 1), but it is {dropout_p}.")
     nothing_to_attend = None
     if mask is not None:
         # Softmax over a row of -inf is 0/0: let such a row attend to everything, then blank it (also in the gradient).
@@ -63,6 +65,11 @@ def check_attention_inputs(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None)
     for name, shape in shapes.items():
         if len(shape) < 2:
             raise ValueError(f"{name} must have the shape (..., tokens, width), but its shape is {shape}.")
+    for name, tensor in {"q": q, "k": k, "v": v}.items():
+        if not tensor.is_floating_point():
+            raise ValueError(
+                f"{name} must hold floating-point numbers, but its dtype is {tensor.dtype}; use {name}.float()."
+            )
     if q.shape[-1] != k.shape[-1]:
         raise ValueError(
             f"q and k must have the same width, but q has {q.shape[-1]} (shape {shapes['q']}) "

@@ -196,3 +196,17 @@ def test_features_whose_similarities_are_negative_are_refused() -> None:
 def test_inputs_that_do_not_fit_are_refused(shapes: tuple, causal: bool, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         linear_attention(*map(torch.zeros, shapes), elu_features, causal)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_sums_that_overflow_are_refused(causal: bool) -> None:
+    q, k, v = (100 * x.detach().float() for x in random_inputs(queries=7, keys=7))
+    with pytest.raises(ValueError, match=r"sum up to (inf|nan): scale the queries and keys down"):
+        linear_attention(q.abs(), k.abs(), v, torch.exp, causal)
+
+
+def test_a_sequence_of_many_segments_equals_the_naive_sums() -> None:
+    inputs = random_inputs(queries=700, keys=700)  # chunks of 5, segments of 160, the last of 60
+    expected = naive_linear_attention(*inputs, elu_features, causal=True)
+    output = linear_attention(*inputs, elu_features, causal=True)
+    assert_close(value_and_gradients(output, inputs), value_and_gradients(expected, inputs))

@@ -90,9 +90,9 @@ def test_no_matrix_of_all_pairs_is_formed() -> None:
         (((5, 3), (2,), (2, 7), (7, 6)), r"share the rank, but u has 3 columns .*, s 2 values and vh 2 rows"),
         (((5, 2), (2,), (3, 7), (7, 6)), r"u has 2 columns .*, s 2 values and vh 3 rows .* cut them to u\[..., :k\]"),
         (((5, 2), (2,), (2, 7), (6, 6)), r"same length, but vh has 7 columns .* and v has 6 rows"),
-        (((5, 6), (6,), (6, 7), (7, 6)), "the rank of u, s and vh must be in 1 … 5, .* but it is 6"),
-        (((7, 6), (6,), (6, 5), (5, 6)), "the rank of u, s and vh must be in 1 … 5, .* but it is 6"),
-        (((5, 0), (0,), (0, 7), (7, 6)), "the rank of u, s and vh must be in 1 … 5, .* but it is 0"),
+        (((5, 6), (6,), (6, 7), (7, 6)), "the rank of u, s and vh must be a whole number in 1 … 5, .* but it is 6"),
+        (((7, 6), (6,), (6, 5), (5, 6)), "the rank of u, s and vh must be a whole number in 1 … 5, .* but it is 6"),
+        (((5, 0), (0,), (0, 7), (7, 6)), "the rank of u, s and vh must be a whole number in 1 … 5, .* but it is 0"),
     ],
 )
 def test_singular_vectors_that_do_not_fit_are_refused(shapes: tuple, message: str) -> None:
@@ -107,8 +107,14 @@ def test_singular_vectors_that_do_not_fit_are_refused(shapes: tuple, message: st
         (((5, 4), (7, 4), (8, 6), (2, 7), (2, 7)), r"same length, but k has 7 .* and v has 8"),
         (((5, 4), (7, 4), (7, 6), (2, 6), (2, 7)), r"c must have as many columns as k has rows, 7, but .* \(2, 6\)"),
         (((5, 4), (7, 4), (7, 6), (2, 7), (2, 8)), r"d must have as many columns as k has rows, 7, but .* \(2, 8\)"),
-        (((5, 4), (7, 4), (7, 6), (8, 7), (8, 7)), "the number of rows of c must be in 1 … 7, .* but it is 8"),
-        (((5, 4), (7, 4), (7, 6), (2, 7), (0, 7)), "the number of rows of d must be in 1 … 7, .* but it is 0"),
+        (
+            ((5, 4), (7, 4), (7, 6), (8, 7), (8, 7)),
+            "the number of rows of c must be a whole number in 1 … 7, .* but it is 8",
+        ),
+        (
+            ((5, 4), (7, 4), (7, 6), (2, 7), (0, 7)),
+            "the number of rows of d must be a whole number in 1 … 7, .* but it is 0",
+        ),
         (((5, 4), (7, 4), (7, 6), (2, 7), (3, 7)), "as many rows as each other, but have 2 and 3"),
     ],
 )

@@ -160,3 +160,23 @@ def test_a_callable_is_given_only_what_is_asked_of_the_layer() -> None:
 def test_options_beside_a_callable_are_refused() -> None:
     with pytest.raises(ValueError, match="attention_options belong to a named attention: give a callable its argum"):
         MultiHeadAttention(8, 2, attention=softmax_attention, attention_options={"scale": 1.0})
+
+
+def test_a_callable_that_cannot_be_called_with_q_k_and_v_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"attention=kernel_attention cannot be called with q, k, v \(missing a required"
+    ):
+        MultiHeadAttention(8, 2, attention=kernel_attention)
+
+
+def test_a_callable_without_weights_is_refused_where_they_are_asked_for() -> None:
+    layer = MultiHeadAttention(8, 2, attention=partial(linear_attention, feature_map=elu_features))
+    assert layer(torch.zeros(1, 3, 8)).shape == (1, 3, 8)
+    with pytest.raises(ValueError, match=r"cannot be called with q, k, v, return_weights .* drop what asks for these"):
+        layer(torch.zeros(1, 3, 8), return_weights=True)
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (1, 3, 7), (1, 1, 3, 8)])
+def test_tokens_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"x must have the shape \(batch, tokens, 8\), but has"):
+        MultiHeadAttention(8, 1)(torch.zeros(shape))

@@ -180,14 +180,26 @@ def test_what_was_drawn_is_part_of_the_state(name: str) -> None:
         ({"attention": "softmax", "attention_options": {"rank": 2}}, '"softmax" may have scale, but has "rank"'),
         ({"attention": "performer", "attention_options": {"dim": 2}}, 'may have num_features, scale, but has "dim"'),
         ({"attention": "performer", "attention_options": {"num_features": 0}}, "at least 1, but they are 4 and 0"),
-        ({"attention": "performer", "attention_options": {"scale": -1.0}}, "scale must be positive, but it is -1.0"),
+        ({"attention": "performer", "attention_options": {"scale": -1.0}}, "scale must be a positive number, .* -1.0"),
+        ({"attention": "softmax", "attention_options": {"scale": "1"}}, "scale must be a positive number, .* '1'"),
+        (
+            {"attention": "softmax", "attention_options": {"scale": float("inf")}},
+            "scale must be a positive number, .* inf",
+        ),
+        (
+            {"attention": "linformer", "num_tokens": 9, "attention_options": {"rank": 2.5}},
+            "rank must be a whole number in 1 … 9, .* 2.5",
+        ),
         ({"attention": "linformer", "attention_options": {"num_tokens": 2}}, 'rank, scale, but has "num_tokens"'),
         ({"attention": "linformer"}, '"linformer" needs num_tokens, the length of the sequence'),
         (
             {"attention": "linformer", "num_tokens": 9, "attention_options": {"rank": 10}},
-            "rank must be in 1 … 9, .* 10",
+            "rank must be a whole number in 1 … 9, .* 10",
         ),
-        ({"attention": "linformer", "num_tokens": 9, "attention_options": {"rank": 0}}, "rank must be in 1 … 9, .* 0"),
+        (
+            {"attention": "linformer", "num_tokens": 9, "attention_options": {"rank": 0}},
+            "rank must be a whole number in 1 … 9, .* 0",
+        ),
     ],
 )
 def test_names_and_options_out_of_range_are_refused(arguments: dict, message: str) -> None:

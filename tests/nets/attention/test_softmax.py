@@ -76,3 +76,13 @@ def test_dropout_drops_weights_and_scales_the_others(return_weights: bool) -> No
 def test_inputs_that_do_not_fit_are_refused(shapes: tuple, mask: Tensor | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         softmax_attention(*map(torch.zeros, shapes), mask=mask)
+
+
+def test_whole_numbers_and_other_probabilities_are_refused() -> None:
+    q = torch.zeros(5, 4)
+    with pytest.raises(
+        ValueError, match=r"k must hold floating-point numbers, but its dtype is torch.int64; use k.float"
+    ):
+        softmax_attention(q, q.long(), q)
+    with pytest.raises(ValueError, match=r"dropout_p must be in \[0, 1\), but it is 1.0"):
+        softmax_attention(q, q, q, dropout_p=1.0)
