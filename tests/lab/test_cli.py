@@ -25,6 +25,7 @@ def test_fit_leaves_a_whole_run_folder_and_says_how_to_test_it(lab):
         "learning_curves",
         "attention_val",
         "attention_rollout_val",
+        "attention_statistics",
         "confusion_matrix_val",
         "wrong_examples_val",
     )

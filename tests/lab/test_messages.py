@@ -17,7 +17,7 @@ TYPED = {
     "a misspelt command": (["fti"], '"fti" is no command: choose one of .*; did you mean "fit"'),
     "a missing config": (
         ["fit", "--config", str(ROOT / "configs" / "vit_digit.yaml")],
-        'does not exist. .* holds vit_digits.yaml, .*; did you mean "vit_digits.yaml"',
+        'does not exist. .* holds .*vit_digits.yaml, .*; did you mean "vit_digits.yaml"',
     ),
     "no config": (["fit"], "model is missing: give a config, such as --config configs/vit_digits.yaml"),
     "an unknown key": (["fit", *ONCE, "--trainr.max_epochs=3"], 'trainr.max_epochs is no key .* "trainer.max_epochs"'),

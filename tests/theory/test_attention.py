@@ -222,7 +222,7 @@ def test_fewer_rows_are_the_truncated_singular_value_decomposition(n: int, s: in
 @pytest.mark.parametrize(
     ("shapes", "rank", "message"),
     [
-        (((5, 4), (6, 3)), None, "q and k must have the same width, but have 4 and 3"),
+        (((5, 4), (6, 3)), None, r"same batch and width, but their shapes are \(5, 4\) and \(6, 3\)"),
         (((5, 9), (6, 9)), 6, "rank must be in 1 … 5, .* lengths 5 and 6 and the width 9, but it is 6"),
         (((5, 4), (6, 4)), 5, "rank must be in 1 … 4, .* lengths 5 and 6 and the width 4, but it is 5"),
         (((5, 4), (6, 4)), 0, "rank must be in 1 … 4, .* but it is 0"),

@@ -105,8 +105,14 @@ def test_singular_vectors_that_do_not_fit_are_refused(shapes: tuple, message: st
     [
         (((5, 4), (7, 3), (7, 6), (2, 7), (2, 7)), r"same width, but q has 4 .* and k has 3"),
         (((5, 4), (7, 4), (8, 6), (2, 7), (2, 7)), r"same length, but k has 7 .* and v has 8"),
-        (((5, 4), (7, 4), (7, 6), (2, 6), (2, 7)), r"c must have as many columns as k has rows, 7, but .* \(2, 6\)"),
-        (((5, 4), (7, 4), (7, 6), (2, 7), (2, 8)), r"d must have as many columns as k has rows, 7, but .* \(2, 8\)"),
+        (
+            ((5, 4), (7, 4), (7, 6), (2, 6), (2, 7)),
+            r"c must be a matrix with as many columns as k has rows, 7, but .* \(2, 6\)",
+        ),
+        (
+            ((5, 4), (7, 4), (7, 6), (2, 7), (2, 8)),
+            r"d must be a matrix with as many columns as k has rows, 7, but .* \(2, 8\)",
+        ),
         (
             ((5, 4), (7, 4), (7, 6), (8, 7), (8, 7)),
             "the number of rows of c must be a whole number in 1 … 7, .* but it is 8",

@@ -138,8 +138,15 @@ def test_a_causal_callable_hides_later_tokens() -> None:
 
 
 def test_a_module_as_attention_is_part_of_the_layer() -> None:
-    layer = MultiHeadAttention(8, 2, attention=nn.Bilinear(4, 4, 4))
-    assert "attention.weight" in layer.state_dict()
+    class Weighed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4))
+
+        def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            return linear_attention(q, k, self.weight * v, elu_features)
+
+    assert "attention.weight" in MultiHeadAttention(8, 2, attention=Weighed()).state_dict()
 
 
 def test_a_callable_is_given_only_what_is_asked_of_the_layer() -> None:
