@@ -40,7 +40,7 @@ def linear_attention(
 
     Raises:
         ValueError: when shapes do not fit together; and, unless Python runs with ``-O`` or the call is being compiled,
-            when a denominator is zero.
+            when a denominator is not positive and finite.
     """
     check_attention_inputs(q, k, v, None)
     if causal and q.shape[-2] != k.shape[-2]:

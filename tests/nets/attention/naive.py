@@ -54,3 +54,18 @@ class LargestTensor(TorchDispatchMode):
             if isinstance(tensor, Tensor):
                 self.numel = max(self.numel, tensor.numel())
         return result
+
+
+# Shapes of q, k and v, a mask, and what is wrong with them.
+MISFITS = [
+    (((5, 4), (7, 3), (7, 6)), None, r"same width, but q has 4 .* and k has 3"),
+    (((5, 4), (7, 4), (8, 6)), None, r"same length, but k has 7 .* and v has 8"),
+    (((5, 4), (4,), (7, 6)), None, r"k must have the shape \(..., tokens, width\), but its shape is \(4,\)"),
+    (((2, 5, 4), (3, 7, 4), (3, 7, 6)), None, r"batch dimensions .* \(2, 5, 4\), .k.: \(3, 7, 4\)"),
+    (
+        ((5, 4), (7, 4), (7, 6)),
+        torch.ones(5, 6).bool(),
+        r"mask must be broadcastable to the shape \(5, 7\), but its shape is \(5, 6\)",
+    ),
+    (((5, 4), (7, 4), (7, 6)), torch.ones(5, 7), r"mask must be boolean .* torch.float32; use mask.bool\(\)"),
+]

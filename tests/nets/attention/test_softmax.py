@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from naive import MASKS, naive_attention, random_inputs, value_and_gradients
+from naive import MASKS, MISFITS, naive_attention, random_inputs, value_and_gradients
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -58,21 +58,7 @@ def test_dropout_drops_weights_and_scales_the_others(return_weights: bool) -> No
     assert_close(dropped, torch.where(dropped == 0, 0.0, 2 * weights))
 
 
-@pytest.mark.parametrize(
-    ("shapes", "mask", "message"),
-    [
-        (((5, 4), (7, 3), (7, 6)), None, r"same width, but q has 4 .* and k has 3"),
-        (((5, 4), (7, 4), (8, 6)), None, r"same length, but k has 7 .* and v has 8"),
-        (((5, 4), (4,), (7, 6)), None, r"k must have the shape \(..., tokens, width\), but its shape is \(4,\)"),
-        (((2, 5, 4), (3, 7, 4), (3, 7, 6)), None, r"batch dimensions .* \(2, 5, 4\), .k.: \(3, 7, 4\)"),
-        (
-            ((5, 4), (7, 4), (7, 6)),
-            torch.ones(5, 6).bool(),
-            r"mask must be broadcastable to the shape \(5, 7\), but its shape is \(5, 6\)",
-        ),
-        (((5, 4), (7, 4), (7, 6)), torch.ones(5, 7), r"mask must be boolean .* torch.float32; use mask.bool\(\)"),
-    ],
-)
+@pytest.mark.parametrize(("shapes", "mask", "message"), MISFITS)
 def test_inputs_that_do_not_fit_are_refused(shapes: tuple, mask: Tensor | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         softmax_attention(*map(torch.zeros, shapes), mask=mask)
