@@ -187,3 +187,13 @@ def test_a_callable_without_weights_is_refused_where_they_are_asked_for() -> Non
 def test_tokens_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"x must have the shape \(batch, tokens, 8\), but has"):
         MultiHeadAttention(8, 1)(torch.zeros(shape))
+
+
+def test_a_callable_of_c_serves_until_its_weights_are_asked_for() -> None:
+    layer = MultiHeadAttention(8, 2, attention="torch.nn.functional.scaled_dot_product_attention")
+    softmax = MultiHeadAttention(8, 2)
+    softmax.load_state_dict(layer.state_dict())
+    x = torch.randn(1, 3, 8)
+    assert_close(layer(x), softmax(x))
+    with pytest.raises(ValueError, match=r"cannot be called with q, k, v, return_weights"):
+        layer(x, return_weights=True)
