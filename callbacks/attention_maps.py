@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from callbacks.observing import undisturbed
+from callbacks.observing import check_datasets, undisturbed
 from lab.figures import save_figure
 from nets import attention_rollout
 
@@ -45,8 +45,7 @@ class AttentionMaps(Callback):
                 f"AttentionMaps needs a network with attention_to_patches, such as nets.VisionTransformer, but the "
                 f"network is {type(pl_module.net).__name__}: take AttentionMaps out of trainer.callbacks."
             )
-        if not hasattr(trainer.datamodule, "datasets"):
-            raise ValueError("AttentionMaps needs a datamodule with datasets, such as datamodules.DigitsDataModule.")
+        check_datasets(self, trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0:

@@ -7,17 +7,15 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from callbacks.observing import undisturbed
+from callbacks.observing import Metrics, check_datasets, metrics_so_far, undisturbed
 from lab.figures import save_figure
 from lab.loggers import run_dir
-from lab.runs import read_metrics
 from nets import MultiHeadAttention
 from theory import dot_product_moments
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Metrics = Mapping[str, tuple[list[int], list[float]]]
 NAMES = ("raw_variance", "scaled_variance", "predicted_variance", "entropy")
 
 
@@ -51,8 +49,7 @@ class AttentionStatistics(Callback):
                 f"AttentionStatistics needs a network with nets.MultiHeadAttention, but the network is "
                 f"{type(pl_module.net).__name__}: take AttentionStatistics out of trainer.callbacks."
             )
-        if not hasattr(trainer.datamodule, "datasets"):
-            raise ValueError("AttentionStatistics needs a datamodule with datasets, such as DigitsDataModule.")
+        check_datasets(self, trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.global_step == 0:
@@ -63,13 +60,10 @@ class AttentionStatistics(Callback):
             self._log(trainer, pl_module, [name for name in NAMES if name != "predicted_variance"])
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        folder = run_dir(trainer)
-        if folder is None or not trainer.is_global_zero:
-            return
-        for logger in trainer.loggers:
-            logger.save()
-        if (folder / "metrics.csv").is_file() and statistics_of(metrics := read_metrics(folder), "entropy"):
-            save_figure(draw_attention_statistics({folder.parent.name: metrics}), "attention_statistics", trainer)
+        metrics = metrics_so_far(trainer)
+        if metrics and statistics_of(metrics, "raw_variance"):
+            title = run_dir(trainer).parent.name
+            save_figure(draw_attention_statistics({title: metrics}), "attention_statistics", trainer)
 
     def _log(self, trainer: Trainer, pl_module: LightningModule, names: list[str]) -> None:
         if not trainer.is_global_zero:

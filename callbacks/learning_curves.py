@@ -1,19 +1,16 @@
 """Loss trajectories of a run, or of several runs, on one axis."""
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from callbacks.observing import Metrics, metrics_so_far
 from lab.figures import save_figure
 from lab.loggers import run_dir
-from lab.runs import read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Metrics = Mapping[str, tuple[list[int], list[float]]]
 
 
 class LearningCurves(Callback):
@@ -39,17 +36,11 @@ class LearningCurves(Callback):
             self._draw(trainer)
 
     def _draw(self, trainer: Trainer) -> None:
-        folder = run_dir(trainer)
-        if folder is None or not trainer.is_global_zero:
-            return
-        for logger in trainer.loggers:
-            logger.save()
-        if not (folder / "metrics.csv").is_file():
-            return
-        logged = read_metrics(folder)
+        logged = metrics_so_far(trainer) or {}
         curves = {name: logged[name] for name in self.metrics if name in logged}
         if curves:
-            save_figure(draw_learning_curves(curves, folder.parent.name, self.ylabel), "learning_curves", trainer)
+            title = run_dir(trainer).parent.name
+            save_figure(draw_learning_curves(curves, title, self.ylabel), "learning_curves", trainer)
 
 
 def draw_learning_curves(curves: Metrics, title: str, ylabel: str) -> "Figure":

@@ -1,14 +1,19 @@
 """What every observer needs: to look at a network without leaving a trace in its training."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from torch import nn
+
+from lab.loggers import run_dir
+from lab.runs import read_metrics
+
+Metrics = Mapping[str, tuple[list[int], list[float]]]
 
 
 @contextmanager
@@ -34,3 +39,21 @@ def gather(trainer: Trainer, value: Any) -> list[Any]:
     gathered: list[Any] = [None] * trainer.world_size
     torch.distributed.all_gather_object(gathered, value)
     return gathered
+
+
+def check_datasets(callback: Callback, trainer: Trainer) -> None:
+    """Raise ValueError unless the data can be looked at outside the loaders."""
+    if not hasattr(trainer.datamodule, "datasets"):
+        raise ValueError(
+            f"{type(callback).__name__} needs a datamodule with datasets, such as datamodules.DigitsDataModule."
+        )
+
+
+def metrics_so_far(trainer: Trainer) -> Metrics | None:
+    """What the run has logged up to now; None where it leaves no files, and in all processes but the first."""
+    folder = run_dir(trainer)
+    if folder is None or not trainer.is_global_zero:
+        return None
+    for logger in trainer.loggers:
+        logger.save()
+    return read_metrics(folder) if (folder / "metrics.csv").is_file() else None
