@@ -3,21 +3,37 @@
 from callbacks.attention_maps import AttentionMaps, draw_attention, draw_rollout
 from callbacks.attention_statistics import AttentionStatistics, draw_attention_statistics, measure_attention
 from callbacks.learning_curves import LearningCurves, draw_learning_curves
+from callbacks.linear_probe import LinearProbe, fit_linear_classifier
 from callbacks.mistakes import Mistakes, draw_confusion_matrix, draw_wrong_examples
+from callbacks.pca_baseline import PCABaseline
+from callbacks.principal_subspace import PrincipalSubspace, draw_principal_subspace
+from callbacks.reconstructions import Reconstructions, draw_codes, draw_reconstructions
 from callbacks.relative_positions import RelativePositions, draw_relative_positions
+from callbacks.superposition import Superposition, draw_superposition, kept_features
 
 __all__ = [
     "AttentionMaps",
     "AttentionStatistics",
     "LearningCurves",
+    "LinearProbe",
     "Mistakes",
+    "PCABaseline",
+    "PrincipalSubspace",
+    "Reconstructions",
     "RelativePositions",
+    "Superposition",
     "draw_attention",
     "draw_attention_statistics",
+    "draw_codes",
     "draw_confusion_matrix",
     "draw_learning_curves",
+    "draw_principal_subspace",
+    "draw_reconstructions",
     "draw_relative_positions",
     "draw_rollout",
+    "draw_superposition",
     "draw_wrong_examples",
+    "fit_linear_classifier",
+    "kept_features",
     "measure_attention",
 ]

@@ -2,7 +2,16 @@
 
 from datamodules.augmentation import RandomAffine
 from datamodules.digits import DigitsDataModule
+from datamodules.gaussian import GaussianDataModule
 from datamodules.local_operator import LocalOperatorDataModule
 from datamodules.mnist import MNISTDataModule
+from datamodules.sparse_features import SparseFeaturesDataModule
 
-__all__ = ["DigitsDataModule", "LocalOperatorDataModule", "MNISTDataModule", "RandomAffine"]
+__all__ = [
+    "DigitsDataModule",
+    "GaussianDataModule",
+    "LocalOperatorDataModule",
+    "MNISTDataModule",
+    "RandomAffine",
+    "SparseFeaturesDataModule",
+]

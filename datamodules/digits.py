@@ -30,6 +30,7 @@ class DigitsDataModule(InMemoryDataModule):
 
     num_classes = 10
     class_names = tuple(str(digit) for digit in range(10))
+    image_shape = (8, 8)
 
     def __init__(
         self,

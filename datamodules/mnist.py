@@ -53,6 +53,7 @@ class MNISTDataModule(InMemoryDataModule):
     """
 
     num_classes = 10
+    image_shape = (28, 28)
 
     def __init__(
         self,

@@ -25,14 +25,14 @@ def overrides_of(runs: Sequence[Path], stated: dict[str, Any]) -> list[str]:
         runs: run folders of the same config file.
         stated: the config file.
     """
-    in_file = {key: value for key, value in _values(stated).items() if not FREE.match(key)}
-    ran = [_values(read_config(run)) for run in runs]
+    in_file = {key: value for key, value in values_of(stated).items() if not FREE.match(key)}
+    ran = [values_of(read_config(run)) for run in runs]
     told = []
     for values in ran:
         others = {key for other in ran for key in values.keys() & other.keys() if values[key] != other[key]}
         differing = {key for key in values if key in in_file and values[key] != in_file[key]}
         differing |= {key for key in others if key not in in_file and not FREE.match(key)}
-        told.append("".join(f" --{key} {_typed(values[key])}" for key in sorted(differing)))
+        told.append("".join(f" --{key} {shlex.quote(typed(values[key]))}" for key in sorted(differing)))
     return told
 
 
@@ -48,15 +48,21 @@ def read_config(run: Path) -> dict[str, Any]:
     return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _values(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def values_of(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """The values of a config by their dotted keys on the command line."""
     values: dict[str, Any] = {}
     for key, value in config.items():
         name = prefix if key in ("class_path", "init_args") else f"{prefix}.{key}".lstrip(".")
         value = _number(value)
         inner = isinstance(value, dict) and (key in ("init_args", "trainer") or "class_path" in value)
-        values |= _values(value, name) if inner else {name: value}
+        values |= values_of(value, name) if inner else {name: value}
     return values
+
+
+def typed(value: Any) -> str:
+    """A value as one types it, without the quotes that a shell may need."""
+    text = value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True, width=10**6)
+    return text.removesuffix("...\n").strip()
 
 
 def _number(value: Any) -> Any:
@@ -65,9 +71,3 @@ def _number(value: Any) -> Any:
         return float(value) if isinstance(value, str) else value
     except ValueError:
         return value
-
-
-def _typed(value: Any) -> str:
-    """A value as a shell takes it."""
-    text = value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True, width=10**6)
-    return shlex.quote(text.removesuffix("...\n").strip())

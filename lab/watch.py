@@ -113,7 +113,8 @@ class ProgressBar(RichProgressBar):
 class EpochLines(Callback):
     """Prints one line an epoch, where a progress bar would flood a log file.
 
-    The line is printed when the next epoch starts, or training ends: by then the task has logged its metrics.
+    The line is printed when the next epoch starts, or training ends: by then the task has logged its metrics. Of
+    replicas it shows the mean and the spread.
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -127,7 +128,8 @@ class EpochLines(Callback):
         self._print(trainer)
 
     def _print(self, trainer: Trainer) -> None:
-        metrics = "  ".join(f"{name} {value:.4g}" for name, value in sorted(trainer.callback_metrics.items()))
+        logged = {name: value for name, value in trainer.callback_metrics.items() if "_replica_" not in name}
+        metrics = "  ".join(f"{name} {value:.4g}" for name, value in sorted(logged.items()))
         if not metrics or not trainer.is_global_zero:
             return
         total = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "?"

@@ -1,8 +1,9 @@
 """One LightningModule per task."""
 
+from lit_models.autoencoder import LitAutoencoder
 from lit_models.image_classifier import LitImageClassifier
 from lit_models.schedules import WarmupCosine
 from lit_models.sequence_regressor import LitSequenceRegressor
 from lit_models.task import LitTask
 
-__all__ = ["LitImageClassifier", "LitSequenceRegressor", "LitTask", "WarmupCosine"]
+__all__ = ["LitAutoencoder", "LitImageClassifier", "LitSequenceRegressor", "LitTask", "WarmupCosine"]

@@ -16,16 +16,24 @@ from nets.attention import (
     softmax_attention,
     softmax_kernel,
 )
+from nets.autoencoder import Autoencoder, TiedAutoencoder
+from nets.corruption import GaussianNoise, RandomMask
+from nets.replicas import call_replicas, replica_metrics, stack_replicas, take_replica
 from nets.transformer import TransformerEncoderLayer
 from nets.vit import VisionTransformer
 
 __all__ = [
+    "Autoencoder",
+    "GaussianNoise",
     "MultiHeadAttention",
     "PositiveRandomFeatures",
+    "RandomMask",
     "RelativeAttention1d",
+    "TiedAutoencoder",
     "TransformerEncoderLayer",
     "VisionTransformer",
     "attention_rollout",
+    "call_replicas",
     "elu_features",
     "kernel_attention",
     "linear_attention",
@@ -34,6 +42,9 @@ __all__ = [
     "quadratic_features",
     "quadratic_kernel",
     "relative_attention",
+    "replica_metrics",
     "softmax_attention",
     "softmax_kernel",
+    "stack_replicas",
+    "take_replica",
 ]

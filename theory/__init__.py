@@ -1,12 +1,38 @@
 """Closed forms that experiments are held against."""
 
 from theory.attention import attention_cost, dot_product_moments, exact_projections
+from theory.linear_autoencoder import (
+    denoising_linear_autoencoder_optimum,
+    largest_principal_angle,
+    linear_autoencoder_optimum,
+    linear_autoencoder_residual,
+    masked_linear_autoencoder_optimum,
+    regularized_linear_autoencoder_optimum,
+)
+from theory.random_projection import (
+    almost_orthogonal_count,
+    almost_orthogonal_vectors,
+    jl_dimension,
+    jl_projection,
+    welch_bound,
+)
 from theory.relative_attention import conv1d_as_relative_attention, max_pool_as_relative_attention
 
 __all__ = [
+    "almost_orthogonal_count",
+    "almost_orthogonal_vectors",
     "attention_cost",
     "conv1d_as_relative_attention",
+    "denoising_linear_autoencoder_optimum",
     "dot_product_moments",
     "exact_projections",
+    "jl_dimension",
+    "jl_projection",
+    "largest_principal_angle",
+    "linear_autoencoder_optimum",
+    "linear_autoencoder_residual",
+    "masked_linear_autoencoder_optimum",
     "max_pool_as_relative_attention",
+    "regularized_linear_autoencoder_optimum",
+    "welch_bound",
 ]

@@ -1,0 +1,126 @@
+"""A linear autoencoder beside what theory says that it must find.
+
+Letters: D inputs, K bottleneck, N training samples, R replicas.
+"""
+
+from typing import TYPE_CHECKING
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+
+from callbacks.observing import Metrics, check_datasets, metrics_so_far, undisturbed
+from lab.figures import save_figure
+from lab.loggers import run_dir
+from nets import Autoencoder, replica_metrics
+from theory import (
+    largest_principal_angle,
+    linear_autoencoder_optimum,
+    linear_autoencoder_residual,
+    regularized_linear_autoencoder_optimum,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class PrincipalSubspace(Callback):
+    r"""Logs how far a linear autoencoder is from the closed form of its optimum, after each epoch and in ``test``.
+
+    On the training samples X (D, N), centred if the network has biases, with σ_i² the eigenvalues of XXᵀ/N:
+    ``pca/angle``: the largest principal angle in degrees between the columns of W₂ and the first K principal
+    components; ``pca/loss``: the objective, (1/N)‖X − W₂W₁X‖² + λ‖W₁‖² + λ‖W₂‖², beside ``pca/optimum``, its least
+    value (Σ_{i>K} σ_i² without a penalty); ``pca/residual``: the norm of both first-order conditions in units of
+    (1/N)‖X‖²‖W‖; ``pca/orthonormality``: ‖W₂ᵀW₂ − I‖_F; and with a penalty ``pca/singular_values``: the largest error
+    of a singular value of W₂ in units of the √(1 − λ/σ_i²) that it should have. Draws ``principal_subspace`` when
+    training ends.
+
+    Raises:
+        ValueError: when the network is no ``nets.Autoencoder`` with one hidden size, or its inputs are corrupted or
+            unequally important.
+    """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        linear = isinstance(pl_module.net, Autoencoder) and len(pl_module.net.encoder) == 1
+        if not linear or getattr(pl_module, "corruption", None) is not None:
+            raise ValueError(
+                "PrincipalSubspace needs nets.Autoencoder with one hidden size, trained on clean inputs: set "
+                "model.net.hidden_dims to one width and model.corruption to null, or take it out of trainer.callbacks."
+            )
+        check_datasets(self, trainer)
+        trainer.datamodule.setup("fit")  # test needs the training samples too
+        inputs = trainer.datamodule.datasets["train"].tensors[0].double().mT  # (D, N)
+        if pl_module.net.encoder[0].bias is not None:
+            inputs = inputs - inputs.mean(dim=1, keepdim=True)
+        self.inputs = inputs / inputs.shape[1] ** 0.5  # so that ‖X‖² is the variance
+        self.optimum = regularized_linear_autoencoder_optimum(
+            self.inputs, pl_module.net.bottleneck, pl_module.weight_penalty
+        )
+        self.subspace = linear_autoencoder_optimum(self.inputs, pl_module.net.bottleneck).subspace
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._log(pl_module)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._log(pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        metrics = metrics_so_far(trainer) or {}
+        if "pca/angle" in metrics:
+            save_figure(draw_principal_subspace(metrics, run_dir(trainer).parent.name), "principal_subspace", trainer)
+
+    def _log(self, pl_module: LightningModule) -> None:
+        with torch.inference_mode(False), undisturbed(pl_module):
+            nets = pl_module.replicas()
+            measured = [self._measure(net, pl_module.weight_penalty) for net in nets]
+        for name in measured[0]:
+            values = torch.stack([values[name] for values in measured]).float()
+            pl_module.log_dict(replica_metrics(f"pca/{name}", values))
+        pl_module.log("pca/optimum", self.optimum.loss.float())
+
+    def _measure(self, net: nn.Module, weight_penalty: float) -> dict[str, Tensor]:
+        w1, w2 = net.encoder[0].weight.cpu().double(), net.decoder[0].weight.cpu().double()  # (K, D), (D, K)
+        penalty = weight_penalty * (w1.square().sum() + w2.square().sum())
+        of_decoder, of_encoder = linear_autoencoder_residual(w1, w2, self.inputs)
+        residual = (of_decoder - weight_penalty * w2).norm() + (of_encoder - weight_penalty * w1).norm()
+        measured = {
+            "angle": largest_principal_angle(w2, self.subspace),
+            "loss": (self.inputs - w2 @ (w1 @ self.inputs)).square().sum() + penalty,
+            "residual": residual / (self.inputs.square().sum() * (w1.norm() + w2.norm())),
+            "orthonormality": (w2.mT @ w2 - torch.eye(w2.shape[1]).double()).norm(),
+        }
+        if weight_penalty:
+            expected = self.optimum.singular_values
+            found = torch.linalg.svdvals(w2)
+            measured["singular_values"] = ((found - expected).abs() / expected.clamp(min=1e-12)).max()
+        return measured
+
+
+def draw_principal_subspace(metrics: Metrics, title: str) -> "Figure":
+    """Angle to the principal subspace, and the excess of the loss over its optimum, over training.
+
+    Args:
+        metrics: those of a run with ``PrincipalSubspace``, as ``lab.read_metrics`` gives them.
+        title: what was trained.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.4, 4.0), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    steps, angles = metrics["pca/angle"]
+    left.plot(steps, angles, marker=".", color="C0", label=f"largest principal angle: {angles[-1]:.3g}° at the end")
+    left.axhline(1.0, color="0.5", linestyle=":", linewidth=1, label="1°")
+    left.set_ylabel("degrees")
+    (_, losses), (_, optima) = metrics["pca/loss"], metrics["pca/optimum"]
+    excess = [max(loss / optimum - 1, 1e-12) for loss, optimum in zip(losses, optima, strict=True)]
+    right.plot(steps, excess, marker=".", color="C1", label=f"loss / optimum − 1: {excess[-1]:.2g} at the end")
+    for name, label in (("residual", "first-order residual"), ("orthonormality", "‖W₂ᵀW₂ − I‖")):
+        values = metrics[f"pca/{name}"][1]
+        right.plot(steps, values, marker=".", linewidth=1, label=f"{label}: {values[-1]:.2g}")
+    for axes in (left, right):
+        axes.set_yscale("log")
+        axes.set_xlabel("optimizer step")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=9)
+    figure.suptitle(f"{title}: gradient descent approaches the closed form", fontsize=12)
+    return figure

@@ -1,0 +1,158 @@
+"""What an autoencoder makes of its inputs, and how its code lays out the classes.
+
+Letters: B batch, D inputs, K bottleneck, R replicas.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from callbacks.observing import check_datasets, undisturbed
+from lab.figures import save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCATTERED = 2000  # more points than these hide each other
+
+
+class Reconstructions(Callback):
+    """Draws originals, what training shows of them, and reconstructions; and the code's first two principal components.
+
+    Works for a task such as ``LitAutoencoder`` that has ``corrupt``, ``corruption`` and ``replicas``; the first replica
+    is drawn. Where the data are corrupted in training, the reconstructions are those of the corrupted inputs. Draws
+    ``reconstructions_<split>`` and ``codes_<split>`` of the validation split when training ends, and after every so
+    many epochs if wanted; of the test split when testing ends.
+
+    Args:
+        num_examples: how many samples are shown, the first of the split, ≥ 1.
+        every_n_epochs: draw also after every so many epochs, ≥ 1; only at the end when None.
+
+    Raises:
+        ValueError: when an argument is out of its range, or the task reconstructs nothing.
+    """
+
+    def __init__(self, num_examples: int = 10, every_n_epochs: int | None = None) -> None:
+        for name, value in {"num_examples": num_examples, "every_n_epochs": every_n_epochs}.items():
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, but it is {value}.")
+        self.num_examples, self.every_n_epochs = num_examples, every_n_epochs
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if not all(hasattr(pl_module, name) for name in ("encode", "corrupt", "replicas")):
+            raise ValueError(
+                f"Reconstructions needs a task such as lit_models.LitAutoencoder, but the task is "
+                f"{type(pl_module).__name__}: take Reconstructions out of trainer.callbacks."
+            )
+        check_datasets(self, trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0 and not last:
+            self._draw(trainer, pl_module, "val")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw(trainer, pl_module, "test")
+
+    def _draw(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
+        if not trainer.is_global_zero:
+            return
+        inputs, *labels = (tensor[:SCATTERED] for tensor in trainer.datamodule.datasets[split].tensors)
+        with undisturbed(pl_module):
+            rows, codes = reconstruct(pl_module, inputs.to(pl_module.device), self.num_examples)
+        shape = getattr(trainer.datamodule, "image_shape", None)
+        save_figure(draw_reconstructions(rows, shape, split), f"reconstructions_{split}", trainer)
+        if codes.shape[1] >= 2:
+            names = getattr(trainer.datamodule, "class_names", None)
+            save_figure(draw_codes(codes, labels[0] if labels else None, names, split), f"codes_{split}", trainer)
+
+
+def reconstruct(pl_module: LightningModule, inputs: Tensor, num_examples: int) -> tuple[dict[str, Tensor], Tensor]:
+    """The rows of the picture by their names, and the code of all inputs, both of the first replica.
+
+    Shapes:
+        inputs (B, D) -> rows (num_examples, D) each, code (B, K)
+    """
+    net, examples = pl_module.replicas()[0], inputs[:num_examples]
+    rows = {"original": examples}
+    shown = examples
+    if pl_module.corruption is not None:
+        pl_module.corruption.train()  # the caller restores the mode
+        corrupted = pl_module.corrupt(examples, 0)
+        shown = rows["corrupted"] = corrupted if corrupted.ndim == examples.ndim else corrupted[0]
+    rows["reconstruction"] = net(shown)
+    return {name: row.cpu().float() for name, row in rows.items()}, net.encode(inputs).cpu().float()
+
+
+def draw_reconstructions(rows: Mapping[str, Tensor], image_shape: Sequence[int] | None, title: str) -> "Figure":
+    """Images, one row a kind; or, without an image shape, one curve a kind over the index of the input.
+
+    Args:
+        rows: samples (N, D) by the name of their row.
+        image_shape: height and width of an image, or None.
+        title: which split it is.
+    """
+    from matplotlib.figure import Figure
+
+    count = len(rows["original"])
+    if image_shape is None:
+        columns = min(count, 4)
+        figure = Figure(figsize=(3.4 * columns, 2.6), layout="constrained")
+        for number, axes in enumerate(figure.subplots(1, columns, sharey=True, squeeze=False).flat):
+            for style, (name, row) in zip(("-", ":", "--"), _ordered(rows), strict=False):
+                axes.plot(row[number], style, linewidth=1.2, label=name)
+            axes.set_xlabel("input")
+        figure.axes[0].legend(fontsize=8)
+    else:
+        figure = Figure(figsize=(0.9 * count + 0.6, 0.95 * len(rows) + 0.4), layout="constrained")
+        grid = figure.subplots(len(rows), count, squeeze=False)
+        for line, (name, row) in zip(grid, rows.items(), strict=True):
+            for axes, image in zip(line, row, strict=True):
+                axes.imshow(image.view(*image_shape), cmap="gray_r", vmin=0, vmax=1)
+                axes.set_xticks([])
+                axes.set_yticks([])
+            line[0].set_ylabel(name, fontsize=9)
+    figure.suptitle(f"{title}: originals and what the network makes of them", fontsize=11)
+    return figure
+
+
+def draw_codes(codes: Tensor, labels: Tensor | None, names: Sequence[str] | None, title: str) -> "Figure":
+    """The first two principal components of the code, coloured by class.
+
+    Args:
+        codes: (B, K), K ≥ 2.
+        labels: the class of each code (B,), or None.
+        names: the names of the classes; their numbers when None.
+        title: which split it is.
+    """
+    from matplotlib.figure import Figure
+
+    centred = codes - codes.mean(dim=0)
+    _, scales, directions = torch.linalg.svd(centred, full_matrices=False)
+    points = centred @ directions[:2].T
+    share = (scales[:2].square().sum() / scales.square().sum().clamp(min=1e-12)).item()
+    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    axes = figure.subplots()
+    classes = [None] if labels is None else labels.unique().tolist()
+    for number, label in enumerate(classes):
+        of_class = points if label is None else points[labels.cpu() == label]
+        name = None if label is None else names[label] if names else str(label)
+        axes.scatter(*of_class.T, s=8, alpha=0.6, linewidths=0, color=f"C{number % 10}", label=name)
+    if labels is not None:
+        axes.legend(markerscale=2.5, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.set_xlabel("first principal component of the code")
+    axes.set_ylabel("second")
+    axes.set_title(f"{title}: codes of {codes.shape[1]} numbers, {share:.0%} of their variance shown", fontsize=11)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def _ordered(rows: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
+    """The original, then the reconstruction, then the corrupted input below the two."""
+    return sorted(rows.items(), key=lambda item: ("original", "corrupted", "reconstruction").index(item[0]))

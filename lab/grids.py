@@ -1,0 +1,161 @@
+"""Grids of experiments: what to run, which runs there are already, and their results as a table."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.errors import LabError, nearest
+from lab.overrides import FREE, config_file, read_config, typed, values_of
+from lab.runs import read_metrics, run_versions
+
+KEYS = ("title", "config", "metrics", "columns", "rows", "seeds", "curves", "references")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One experiment of a grid.
+
+    Args:
+        row: the name of its row; what stands before a comma groups rows.
+        column: the name of its column.
+        overrides: values other than the config's, by their keys on the command line.
+    """
+
+    row: str
+    column: str
+    overrides: Mapping[str, Any]
+
+    def words(self, seed: int | None) -> list[str]:
+        """What one would type behind the config."""
+        seeds = {} if seed is None else {"seed_everything": seed, "data.seed": seed}
+        return [f"--{key}={typed(value)}" for key, value in {**self.overrides, **seeds}.items()]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows × columns of overrides of one config, each run for every seed.
+
+    Args:
+        title: what the table shows.
+        config: path of the config.
+        metrics: metrics of the table, and how they are called in it.
+        columns: overrides by column.
+        rows: overrides by row.
+        seeds: seeds to run, each for the weights and the data; the config's own when empty.
+        curves: the metric to draw over training, and the label of its axis; none when empty.
+        references: metrics that hold for a whole row, taken from its first column, and how they are called.
+    """
+
+    title: str
+    config: str
+    metrics: Mapping[str, str]
+    columns: Mapping[str, Mapping[str, Any]]
+    rows: Mapping[str, Mapping[str, Any]]
+    seeds: list[int] = field(default_factory=list)
+    curves: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return Path(self.config).stem
+
+    @property
+    def cells(self) -> list[Cell]:
+        return [
+            Cell(row, column, {**of_row, **of_column})
+            for row, of_row in self.rows.items()
+            for column, of_column in self.columns.items()
+        ]
+
+    def runs(self, cell: Cell, root: Path) -> dict[int, Path]:
+        """The newest finished run of a cell for each of its seeds."""
+        stated = {key: value for key, value in values_of(config_file(self.name)).items() if not FREE.match(key)}
+        found: dict[int, Path] = {}
+        for _, run in reversed(list(run_versions(root, self.name))):
+            config = read_config(run)
+            seed = config.get("seed_everything")
+            is_it = _agree(values_of(config), {**stated, **cell.overrides})
+            if is_it and self._finished(run) and (not self.seeds or seed in self.seeds):
+                found[seed] = run
+        return dict(sorted(found.items()))
+
+    def _finished(self, run: Path) -> bool:
+        return (run / "metrics.csv").is_file() and set(self.metrics) <= set(read_metrics(run))
+
+
+def read_grid(path: Path) -> Grid:
+    """Read a grid file.
+
+    Raises:
+        LabError: when it is not there, or is no grid.
+    """
+    if not path.is_file():
+        there = ", ".join(sorted(file.name for file in path.parent.glob("*.yaml"))) or "no grid"
+        raise LabError(f'the grid "{path}" does not exist; {path.parent} holds {there}.')
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    given = set(content) if isinstance(content, dict) else set()
+    missing = {"title", "config", "metrics", "rows"} - given
+    if missing or given - set(KEYS):
+        wrong = f"lacks {', '.join(sorted(missing))}" if missing else f"has {', '.join(sorted(given - set(KEYS)))}"
+        hint = "".join(nearest(key, KEYS) for key in given - set(KEYS))
+        raise LabError(f"the grid {path} {wrong}: a grid has the keys {', '.join(KEYS)}{hint}")
+    if not Path(content["config"]).is_file():
+        raise LabError(f'the grid {path} is of the config "{content["config"]}", which does not exist.')
+    return Grid(**{"columns": {"": {}}, **content})
+
+
+def replica_values(
+    metrics: Mapping[str, tuple[list[int], list[float]]], name: str
+) -> list[tuple[list[int], list[float]]]:
+    """A metric of every replica of a run, or of the run itself where it has none."""
+    each = [logged for key, logged in metrics.items() if key.startswith(f"{name}_replica_")]
+    return each or [metrics[name]]
+
+
+def grid_table(grid: Grid, root: Path) -> str | None:
+    """The results of a grid in Markdown, mean ± standard deviation over replicas and seeds; None where it never ran."""
+    names = [f"{column} {label}".strip() for column in grid.columns for label in grid.metrics.values()]
+    header = ["", *grid.references.values(), *names]
+    lines, repeats = [], set()
+    for row in grid.rows:
+        cells = [cell for cell in grid.cells if cell.row == row]
+        metrics = [[read_metrics(run) for run in grid.runs(cell, root).values()] for cell in cells]
+        repeats |= {len(_last_values(of_cell, next(iter(grid.metrics)))) for of_cell in metrics}
+        shown = [_mean_and_spread(metrics[0], name) for name in grid.references]
+        shown += [_mean_and_spread(of_cell, name) for of_cell in metrics for name in grid.metrics]
+        lines.append("| " + " | ".join([row, *shown]) + " |")
+    if repeats == {0}:
+        return None
+    counts = "–".join(map(str, sorted({min(repeats), max(repeats)})))
+    return "\n".join(
+        [
+            f"### {grid.title}",
+            "",
+            "| " + " | ".join(header) + " |",
+            "| --- |" + " ---: |" * (len(header) - 1),
+            *lines,
+            "",
+            f"Mean ± standard deviation over {counts} repeats.",
+            "",
+        ]
+    )
+
+
+def _last_values(runs: list[Mapping[str, tuple[list[int], list[float]]]], name: str) -> list[float]:
+    return [values[-1] for metrics in runs if name in metrics for _, values in replica_values(metrics, name)]
+
+
+def _mean_and_spread(runs: list[Mapping[str, tuple[list[int], list[float]]]], name: str) -> str:
+    values = _last_values(runs, name)
+    if not values:
+        return "–"
+    spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.4g}{spread}"
+
+
+def _agree(values: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
+    return all(key in values and values[key] == value for key, value in expected.items())

@@ -1,0 +1,91 @@
+"""Many copies of a small network in one: their parameters stacked, their arithmetic batched.
+
+Letters: R replicas, B batch, D inputs, O outputs.
+"""
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+
+def stack_replicas(net: nn.Module, num_replicas: int, seed: int) -> nn.Module:
+    """A network with the parameters of R independently initialised copies of another, stacked.
+
+    Replica r has the weights that a network of this shape gets when it is built right after
+    ``torch.manual_seed(seed + r)``. The state has the names of that of ``net`` and one dimension more, (R, …).
+
+    Args:
+        net: what is to be copied; each of its modules with parameters has ``reset_parameters``.
+        num_replicas: copies R, ≥ 1.
+        seed: seed of the first copy.
+
+    Raises:
+        ValueError: when ``num_replicas`` is below 1, or a module cannot be initialised anew.
+    """
+    if num_replicas < 1:
+        raise ValueError(f"num_replicas must be at least 1, but it is {num_replicas}.")
+    for module in net.modules():
+        if list(module.parameters(recurse=False)) and not hasattr(module, "reset_parameters"):
+            raise ValueError(f"replicas need reset_parameters in every module, but {type(module).__name__} has none.")
+    copies = [_reset(deepcopy(net), seed + number) for number in range(num_replicas)]
+    parameters, buffers = stack_module_state(copies)
+    replaced = {id(copies[0].get_parameter(name)): nn.Parameter(value.detach()) for name, value in parameters.items()}
+    replaced |= {id(copies[0].get_buffer(name)): value for name, value in buffers.items()}
+    return deepcopy(copies[0], replaced)
+
+
+def call_replicas(stacked: nn.Module, inputs: Tensor) -> Tensor:
+    """The output of every replica, in one batched call.
+
+    Args:
+        stacked: what ``stack_replicas`` made.
+        inputs: one batch for all replicas, or a batch for each.
+
+    Shapes:
+        inputs (B, D) or (R, B, D) -> (R, B, O)
+    """
+    state = {**dict(stacked.named_parameters()), **dict(stacked.named_buffers())}
+
+    def call(replica: dict[str, Tensor], batch: Tensor) -> Tensor:
+        return functional_call(stacked, replica, (batch,))
+
+    return vmap(call, in_dims=(0, 0 if inputs.ndim == 3 else None), randomness="different")(state, inputs)
+
+
+def take_replica(stacked: nn.Module, index: int) -> nn.Module:
+    """One replica as a plain network, which shares its weights with the stack.
+
+    Args:
+        stacked: what ``stack_replicas`` made.
+        index: which replica.
+    """
+    taken = {id(value): nn.Parameter(value.detach()[index]) for value in stacked.parameters()}
+    taken |= {id(value): value[index] for value in stacked.buffers()}
+    return deepcopy(stacked, taken)
+
+
+def replica_metrics(name: str, values: Tensor) -> dict[str, Tensor]:
+    """A metric of every replica as what is logged: their mean by its name, their spread, and each by itself.
+
+    Args:
+        name: the metric, such as "val/loss".
+        values: its value for each replica, (R,).
+
+    Returns:
+        ``name`` alone for one replica; else also ``name_std`` (of the sample, R − 1) and ``name_replica_<r>``.
+    """
+    if len(values) == 1:
+        return {name: values[0]}
+    each = {f"{name}_replica_{number}": value for number, value in enumerate(values)}
+    return {name: values.mean(), f"{name}_std": values.std(), **each}
+
+
+def _reset(net: nn.Module, seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for module in net.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+    return net
