@@ -42,8 +42,9 @@ class Superposition(Callback):
     """Logs how many features a ``nets.TiedAutoencoder`` keeps, and how far they are from orthogonal.
 
     "Toy Models of Superposition" (Elhage et al., 2022), https://transformer-circuits.pub/2022/toy_model.
-    Logs in ``test`` what ``kept_features`` counts, as ``superposition/kept``, ``superposition/overlap``,
-    ``superposition/positive_overlap`` and ``superposition/welch_bound``. Draws ``superposition``, the WᵀW of the first one, when training ends.
+    Logs in ``test`` what ``kept_features`` finds, as ``superposition/kept``, ``superposition/overlap``,
+    ``superposition/positive_overlap`` and ``superposition/welch_bound``. Draws ``superposition``, the WᵀW of the first
+    replica, when training ends.
 
     Raises:
         ValueError: when the network is another.
