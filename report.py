@@ -1,18 +1,22 @@
-"""Write RESULTS.md from finished runs, and the picture that compares two: python report.py [run folder …]."""
+"""Write RESULTS.md from finished runs, and the pictures that compare several: python report.py [run folder …]."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from callbacks import draw_attention_statistics
+import torch
+
+from callbacks import draw_attention_statistics, draw_reconstruction_grid, draw_repeats, draw_superposition, reconstruct
 from lab.errors import LabError
 from lab.files import written_whole
+from lab.grids import Grid, read_grid, replica_values
 from lab.overrides import config_file, overrides_of
 from lab.report import all_runs, write_results
-from lab.runs import read_metrics
+from lab.runs import load_run, read_metrics
 
-SATURATION = Path("docs") / "attention_saturation.png"
+DOCS, RUNS = Path("docs"), Path("runs")
 WITH_AND_WITHOUT_SCALE = ("vit_digits", "vit_digits_unscaled")
+SHOWN = 6  # reconstructions of an experiment
 
 
 def draw_saturation(runs: Sequence[Path]) -> None:
@@ -26,15 +30,67 @@ def draw_saturation(runs: Sequence[Path]) -> None:
                 columns[f"{name}: test accuracy {metrics['test/acc'][1][-1]:.4f}"] = metrics
                 break
     if len(columns) == len(WITH_AND_WITHOUT_SCALE):
-        with written_whole(SATURATION) as part:
-            draw_attention_statistics(columns).savefig(part, dpi=110)
-        print(f"Drawn: {SATURATION}")
+        _save(draw_attention_statistics(columns), "attention_saturation")
+
+
+def draw_grid(grid: Grid) -> None:
+    """Draw the curves of a grid over training, one panel a group of rows and a column, a line a row."""
+    for metric, label in grid.curves.items():
+        panels: dict[str, dict[str, list]] = {}
+        for cell in grid.cells:
+            group, _, line = cell.row.partition(", ")
+            repeats = [read_metrics(run) for run in grid.runs(cell, RUNS).values()]
+            if repeats:
+                curves = [curve for metrics in repeats for curve in replica_values(metrics, metric)]
+                panels.setdefault(f"{group}, {cell.column}", {})[line] = curves
+        if panels:
+            _save(draw_repeats(panels, label), f"{grid.name}_{metric.replace('/', '_')}")
+
+
+def draw_reconstructions_of(grid: Grid) -> None:
+    """Draw what every experiment of a grid makes of the same test images, a block a column, a line a row."""
+    blocks: dict[str, dict[str, torch.Tensor]] = {}
+    for cell in grid.cells:
+        for run in list(grid.runs(cell, RUNS).values())[:1]:
+            task, data = load_run(run)
+            data.setup("test")
+            with torch.no_grad(), torch.random.fork_rng():
+                rows, _ = reconstruct(task, data.datasets["test"].tensors[0][:SHOWN], SHOWN)
+            block = blocks.setdefault(cell.column, {name: rows[name] for name in rows if name != "reconstruction"})
+            block[cell.row] = rows["reconstruction"]
+    if blocks:
+        _save(draw_reconstruction_grid(blocks, data.image_shape), f"{grid.name}_reconstructions")
+
+
+def draw_superposition_of(grid: Grid) -> None:
+    """Draw WᵀW of every sparsity, and how many features are kept; of the repeats, the one of least loss comes first."""
+    weights = {}
+    for cell in grid.cells:
+        for run in grid.runs(cell, RUNS).values():
+            task, _ = load_run(run)
+            losses = [values[-1] for _, values in replica_values(read_metrics(run), "test/loss")]
+            nets = [net for _, net in sorted(zip(losses, task.replicas(), strict=True), key=lambda pair: pair[0])]
+            weights[cell.row] = [net.weight.detach() for net in nets]
+    if weights:
+        _save(draw_superposition(weights), "superposition")
+
+
+def _save(figure: object, name: str) -> None:
+    path = DOCS / f"{name}.png"
+    with written_whole(path) as part:
+        figure.savefig(part, dpi=110)
+    print(f"Drawn: {path}")
 
 
 if __name__ == "__main__":
     try:
-        folders = [Path(word) for word in sys.argv[1:]] or all_runs(Path("runs"))
-        print(write_results(folders, Path("RESULTS.md"), notes=Path("runs") / "benchmarks"))
+        folders = [Path(word) for word in sys.argv[1:]] or all_runs(RUNS)
+        grids = {path.stem: read_grid(path) for path in sorted(Path("configs/grids").glob("*.yaml"))}
+        print(write_results(folders, Path("RESULTS.md"), notes=RUNS / "benchmarks", grids=list(grids.values())))
         draw_saturation(folders)
+        for grid in grids.values():
+            draw_grid(grid)
+        draw_reconstructions_of(grids["autoencoder_mnist"])
+        draw_superposition_of(grids["superposition"])
     except LabError as error:
         sys.exit(f"error: {error}")

@@ -2,12 +2,18 @@
 
 from callbacks.attention_maps import AttentionMaps, draw_attention, draw_rollout
 from callbacks.attention_statistics import AttentionStatistics, draw_attention_statistics, measure_attention
-from callbacks.learning_curves import LearningCurves, draw_learning_curves
+from callbacks.learning_curves import LearningCurves, draw_learning_curves, draw_repeats
 from callbacks.linear_probe import LinearProbe, fit_linear_classifier
 from callbacks.mistakes import Mistakes, draw_confusion_matrix, draw_wrong_examples
 from callbacks.pca_baseline import PCABaseline
 from callbacks.principal_subspace import PrincipalSubspace, draw_principal_subspace
-from callbacks.reconstructions import Reconstructions, draw_codes, draw_reconstructions
+from callbacks.reconstructions import (
+    Reconstructions,
+    draw_codes,
+    draw_reconstruction_grid,
+    draw_reconstructions,
+    reconstruct,
+)
 from callbacks.relative_positions import RelativePositions, draw_relative_positions
 from callbacks.superposition import Superposition, draw_superposition, kept_features
 
@@ -28,12 +34,15 @@ __all__ = [
     "draw_confusion_matrix",
     "draw_learning_curves",
     "draw_principal_subspace",
+    "draw_reconstruction_grid",
     "draw_reconstructions",
     "draw_relative_positions",
+    "draw_repeats",
     "draw_rollout",
     "draw_superposition",
     "draw_wrong_examples",
     "fit_linear_classifier",
     "kept_features",
     "measure_attention",
+    "reconstruct",
 ]

@@ -1,8 +1,10 @@
 """Loss trajectories of a run, or of several runs, on one axis."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from callbacks.observing import Metrics, metrics_so_far
@@ -11,6 +13,8 @@ from lab.loggers import run_dir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Curve = tuple[Sequence[int], Sequence[float]]  # steps and values
 
 
 class LearningCurves(Callback):
@@ -75,4 +79,38 @@ def draw_learning_curves(curves: Metrics, title: str, ylabel: str) -> "Figure":
     axes.set_title(f"Learning curves — {title}")
     axes.grid(alpha=0.3, which="both")
     axes.legend()
+    return figure
+
+
+def draw_repeats(panels: Mapping[str, Mapping[str, Sequence[Curve]]], ylabel: str) -> "Figure":
+    """Repeats of several experiments over the training step: their mean as a line, their range as a band.
+
+    Args:
+        panels: for each panel's title, for each line's label, the steps and the values of every repeat.
+        ylabel: the label of the axes, with its unit.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(3.6 * columns + 0.6, 2.9 * rows + 0.3), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    lowest, highest = math.inf, -math.inf
+    for axes, (title, lines) in zip(grid.flat, panels.items(), strict=False):
+        for number, (label, repeats) in enumerate(lines.items()):
+            colour = colormaps["viridis"](0.95 * number / max(1, len(lines) - 1))
+            values = torch.tensor([values for _, values in repeats])  # (repeats, steps)
+            axes.plot(repeats[0][0], values.mean(dim=0), marker=".", color=colour, label=label)
+            axes.fill_between(repeats[0][0], values.amin(dim=0), values.amax(dim=0), color=colour, alpha=0.2)
+            lowest, highest = min(lowest, values.min().item()), max(highest, values.max().item())
+        axes.set_title(title, fontsize=10)
+        axes.grid(alpha=0.3)
+    if lowest > 0 and highest > 10 * lowest:
+        grid[0, 0].set_yscale("log")
+    for axes in grid[-1]:
+        axes.set_xlabel("optimizer step")
+    for axes in grid[:, 0]:
+        axes.set_ylabel(ylabel, fontsize=9)
+    grid[0, -1].legend(fontsize=8)
     return figure

@@ -122,6 +122,36 @@ def draw_reconstructions(rows: Mapping[str, Tensor], image_shape: Sequence[int] 
     return figure
 
 
+def draw_reconstruction_grid(blocks: Mapping[str, Mapping[str, Tensor]], image_shape: Sequence[int]) -> "Figure":
+    """What several networks make of the same images: a block a kind of training, a line a network.
+
+    Args:
+        blocks: for each block's title, images (N, D) by the name of their line; the same lines but for the corrupted
+            images, which only some blocks have.
+        image_shape: height and width of an image.
+    """
+    from matplotlib.figure import Figure
+
+    lines = list(dict.fromkeys(name for rows in blocks.values() for name in rows))
+    lines.sort(key=lambda name: name not in ("original", "corrupted"))
+    count = len(next(iter(next(iter(blocks.values())).values())))
+    figure = Figure(figsize=(len(blocks) * (0.62 * count + 0.1) + 1.2, 0.64 * len(lines) + 0.5))
+    grid = figure.subplots(len(lines), len(blocks), squeeze=False, gridspec_kw={"wspace": 0.03, "hspace": 0.04})
+    for column, (title, rows) in enumerate(blocks.items()):
+        for line, name in enumerate(lines):
+            axes = grid[line, column]
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.set_frame_on(False)
+            if name in rows:
+                strip = torch.cat([image.view(*image_shape) for image in rows[name]], dim=1)
+                axes.imshow(strip, cmap="gray_r", vmin=0, vmax=1)
+            if column == 0:
+                axes.set_ylabel(name, fontsize=9, rotation=0, ha="right", va="center")
+        grid[0, column].set_title(title, fontsize=11)
+    return figure
+
+
 def draw_codes(codes: Tensor, labels: Tensor | None, names: Sequence[str] | None, title: str) -> "Figure":
     """The first two principal components of the code, coloured by class.
 

@@ -9,15 +9,20 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.files import written_whole
+from lab.grids import Grid, grid_table, replica_values
 from lab.overrides import config_file, overrides_of, read_config
 from lab.runs import read_metrics, run_versions
 
 HEADER = "| experiment | result on the test split | seeds | reference | fit, wall-clock | command |"
 # What a row shows, the first that the runs have: its name, its digits, and whether more is better.
-SCORES = {"test/acc": ("accuracy", ".4f", True), "test/rse": ("relative squared error", ".2g", False)}
+SCORES = {
+    "test/acc": ("accuracy", ".4f", True),
+    "test/rse": ("relative squared error", ".2g", False),
+    "probe/test_acc": ("accuracy of a linear probe", ".4f", True),
+}
 
 
-def write_results(runs: Sequence[Path], path: Path, notes: Path | None = None) -> str:
+def write_results(runs: Sequence[Path], path: Path, notes: Path | None = None, grids: Sequence[Grid] = ()) -> str:
     """Write a table of finished runs, a row an experiment, and the tables of ``runs/benchmarks`` below it.
 
     Args:
@@ -25,15 +30,20 @@ def write_results(runs: Sequence[Path], path: Path, notes: Path | None = None) -
             than the seed were given on the command line: each set of them is a row of its own.
         path: the Markdown file to write.
         notes: a folder of further Markdown tables, or None.
+        grids: grids of experiments; each that ran has a table of its own, from the folder of all runs, and the runs of
+            its config are no rows of the first table.
 
     Raises:
         LabError: when none of the folders holds a tested run.
     """
+    in_grids = {grid.name for grid in grids}
     tested = [run for run in runs if (run / "metrics.csv").is_file() and _score_name(run)]
-    if not tested:
+    tested = [run for run in tested if run.parent.name not in in_grids]
+    grid_tables = [table for grid in grids if (table := grid_table(grid, Path("runs")))]
+    if not tested and not grid_tables:
         raise LabError("no run here has been tested yet: run `python train.py fit` and `python train.py test` first.")
     rows = [_row(name, overrides, folders) for (name, overrides), folders in sorted(_repeats(tested).items())]
-    tables = [file.read_text() for file in sorted(notes.glob("*.md"))] if notes else []
+    tables = grid_tables + [file.read_text() for file in sorted(notes.glob("*.md"))] if notes else grid_tables
     text = "\n".join(
         [
             "# Results",
@@ -76,10 +86,15 @@ def all_runs(root: Path) -> list[Path]:
 def _row(name: str, overrides: str, folders: list[Path]) -> str:
     score = _score_name(folders[0])
     label, digits, more_is_better = SCORES[score]
-    scores = [read_metrics(folder)[score][1][-1] for folder in folders]
+    repeats = [replica_values(read_metrics(folder), score) for folder in folders]
+    scores = [values[-1] for of_run in repeats for _, values in of_run]
     mean = statistics.mean(scores)
     spread = f" ± {statistics.stdev(scores):{digits}}" if len(scores) > 1 else ""
-    seeds = ", ".join(str(read_config(folder).get("seed_everything")) for folder in folders)
+    firsts = [read_config(folder).get("seed_everything") for folder in folders]
+    seeds = ", ".join(  # a replica is the run of the next seed
+        str(first) if len(of_run) == 1 else f"{first}–{first + len(of_run) - 1}"
+        for first, of_run in zip(firsts, repeats, strict=True)
+    )
     times = sorted({f"{_fit_seconds(folder) / 60:.1f}" for folder in folders}, key=float)
     minutes = "–".join(times if len(times) < 2 else (times[0], times[-1]))
     reference = config_file(name).get("reference") or read_config(folders[-1]).get("reference") or "–"
