@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchmetrics import Metric
 
 from lit_models.task import LitTask
@@ -162,7 +163,8 @@ class LitAutoencoder(LitTask):
 
     def _losses(self, reconstructions: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """The objective and the mean-squared error of each replica, (R,) each."""
-        squares = (reconstructions - inputs).square().view(self.num_replicas, *inputs.shape)
+        squares = F.mse_loss(reconstructions, inputs.expand_as(reconstructions), reduction="none")
+        squares = squares.view(self.num_replicas, *inputs.shape)
         mse = squares.mean(dim=(1, 2))
         losses = mse if self.importance is None else (squares * self.importance).mean(dim=(1, 2))
         if self.weight_penalty == 0:
