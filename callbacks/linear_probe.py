@@ -43,7 +43,7 @@ class LinearProbe(Callback):
         self,
         every_n_epochs: int = 1,
         num_labels: int | None = None,
-        epochs: int = 20,
+        epochs: int = 10,
         lr: float = 0.03,
         batch_size: int = 500,
         weight_penalty: float = 0.0,
@@ -123,7 +123,7 @@ class LinearClassifier:
     Args:
         mean: mean of each feature, (R, 1, K).
         scale: what the centred features are divided by, (R, 1, K).
-        weight: (R, K, C).
+        weight: (R, C, K).
         bias: (R, 1, C).
     """
 
@@ -134,7 +134,7 @@ class LinearClassifier:
 
     def __call__(self, features: Tensor) -> Tensor:
         """The logits (R, B, C) of the features (R, B, K)."""
-        return torch.baddbmm(self.bias, (features - self.mean) / self.scale, self.weight)
+        return torch.baddbmm(self.bias, (features - self.mean) / self.scale, self.weight.mT)
 
 
 def encode(pl_module: LightningModule, inputs: Tensor) -> Tensor:
@@ -157,8 +157,9 @@ def fit_linear_classifier(
 ) -> LinearClassifier:
     r"""Multinomial logistic regression on standardised features, one for each replica, all in one batched product.
 
-    Minimises the mean cross-entropy + λ‖W‖² from W = 0 by Adam, its learning rate falling linearly to zero. The problem
-    is convex: with epochs enough the result is that of scikit-learn's ``LogisticRegression(C=1/(2λB))``.
+    Minimises the mean cross-entropy + λ‖W‖² from W = 0 by Adam, its learning rate falling linearly to zero. The
+    problem is convex: with epochs enough the result is that of scikit-learn's ``LogisticRegression(C=1/(2λB))``. The
+    samples are shuffled once, so that a batch is a view.
 
     Args:
         features: what to classify.
@@ -175,19 +176,19 @@ def fit_linear_classifier(
     """
     mean, scale = features.mean(dim=1, keepdim=True), features.std(dim=1, keepdim=True, correction=0)
     scale = torch.where(scale > 1e-6 * scale.amax(dim=2, keepdim=True), scale, 1.0)  # a dead feature stays as it is
-    features = (features - mean) / scale
-    weight = features.new_zeros(len(features), features.shape[2], num_classes).requires_grad_()
+    order = torch.randperm(len(labels), generator=generator).to(labels.device)
+    batches = ((features[:, order] - mean) / scale).split(batch_size, dim=1)
+    targets = labels[order].expand(len(features), -1).split(batch_size, dim=1)  # the same for all replicas
+    weight = features.new_zeros(len(features), num_classes, features.shape[2]).requires_grad_()
     bias = features.new_zeros(len(features), 1, num_classes).requires_grad_()
     optimizer = torch.optim.Adam([weight, bias], lr=lr, fused=True)
-    num_steps = epochs * -(-len(labels) // batch_size)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 1 / num_steps, total_iters=num_steps)
+    num_steps = epochs * len(batches)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 1 / num_steps, num_steps)
     for _ in range(epochs):
-        order = torch.randperm(len(labels), generator=generator).to(labels.device)
-        for chosen in order.split(batch_size):
+        for batch, target in zip(batches, targets, strict=True):
             with torch.enable_grad():
-                logits = torch.baddbmm(bias, features[:, chosen], weight)  # (R, B, C)
-                targets = labels[chosen].expand(len(features), -1)
-                loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum") / len(chosen)
+                logits = torch.baddbmm(bias, batch, weight.mT)  # (R, B, C)
+                loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="sum") / batch.shape[1]
                 (loss + weight_penalty * weight.square().sum()).backward()
             optimizer.step()
             optimizer.zero_grad()

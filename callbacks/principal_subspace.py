@@ -114,9 +114,11 @@ def draw_principal_subspace(metrics: Metrics, title: str) -> "Figure":
     (_, losses), (_, optima) = metrics["pca/loss"], metrics["pca/optimum"]
     excess = [max(loss / optimum - 1, 1e-12) for loss, optimum in zip(losses, optima, strict=True)]
     right.plot(steps, excess, marker=".", color="C1", label=f"loss / optimum − 1: {excess[-1]:.2g} at the end")
-    for name, label in (("residual", "first-order residual"), ("orthonormality", "‖W₂ᵀW₂ − I‖")):
-        values = metrics[f"pca/{name}"][1]
-        right.plot(steps, values, marker=".", linewidth=1, label=f"{label}: {values[-1]:.2g}")
+    others = {"residual": "first-order residual", "orthonormality": "‖W₂ᵀW₂ − I‖", "singular_values": "singular values"}
+    for number, (name, label) in enumerate(others.items(), start=2):
+        if f"pca/{name}" in metrics:
+            values = metrics[f"pca/{name}"][1]
+            right.plot(steps, values, marker=".", linewidth=1, color=f"C{number}", label=f"{label}: {values[-1]:.2g}")
     for axes in (left, right):
         axes.set_yscale("log")
         axes.set_xlabel("optimizer step")

@@ -91,7 +91,7 @@ def reconstruct(pl_module: LightningModule, inputs: Tensor, num_examples: int) -
 
 
 def draw_reconstructions(rows: Mapping[str, Tensor], image_shape: Sequence[int] | None, title: str) -> "Figure":
-    """Images, one row a kind; or, without an image shape, one curve a kind over the index of the input.
+    """Images, one row a kind; or, without an image shape, each input of a sample over the original one.
 
     Args:
         rows: samples (N, D) by the name of their row.
@@ -103,11 +103,15 @@ def draw_reconstructions(rows: Mapping[str, Tensor], image_shape: Sequence[int] 
     count = len(rows["original"])
     if image_shape is None:
         columns = min(count, 4)
-        figure = Figure(figsize=(3.4 * columns, 2.6), layout="constrained")
-        for number, axes in enumerate(figure.subplots(1, columns, sharey=True, squeeze=False).flat):
-            for style, (name, row) in zip(("-", ":", "--"), _ordered(rows), strict=False):
-                axes.plot(row[number], style, linewidth=1.2, label=name)
-            axes.set_xlabel("input")
+        figure = Figure(figsize=(3.0 * columns, 3.3), layout="constrained")
+        for number, axes in enumerate(figure.subplots(1, columns, sharex=True, sharey=True, squeeze=False).flat):
+            original = rows["original"][number]
+            axes.plot(*[[original.min(), original.max()]] * 2, color="0.6", linewidth=1)
+            for name, style in (("corrupted", "x"), ("reconstruction", "o")):
+                if name in rows:
+                    axes.plot(original, rows[name][number], style, markersize=3.5, alpha=0.7, label=name)
+            axes.set_xlabel("original")
+            axes.set_title(f"sample {number + 1}", fontsize=9)
         figure.axes[0].legend(fontsize=8)
     else:
         figure = Figure(figsize=(0.9 * count + 0.6, 0.95 * len(rows) + 0.4), layout="constrained")
@@ -181,8 +185,3 @@ def draw_codes(codes: Tensor, labels: Tensor | None, names: Sequence[str] | None
     axes.set_title(f"{title}: codes of {codes.shape[1]} numbers, {share:.0%} of their variance shown", fontsize=11)
     axes.grid(alpha=0.3)
     return figure
-
-
-def _ordered(rows: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
-    """The original, then the reconstruction, then the corrupted input below the two."""
-    return sorted(rows.items(), key=lambda item: ("original", "corrupted", "reconstruction").index(item[0]))
