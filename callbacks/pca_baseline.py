@@ -1,4 +1,4 @@
-"""What principal components make of the same data: the reference of an autoencoder of the same width."""
+"""What principal components, and the inputs themselves, give: the references of an autoencoder of the same width."""
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -14,7 +14,7 @@ class PCABaseline(Callback):
 
     ``pca/test_mse``: the mean-squared error of the reconstruction from K components, the least that a linear code of
     this width leaves on the training samples; and where the run has a ``LinearProbe``, ``pca/test_acc``: what the same
-    probe reads from them. K is the bottleneck of the network.
+    probe reads from them, and ``raw/test_acc``: what it reads from the inputs. K is the bottleneck of the network.
 
     Raises:
         ValueError: when the network has no ``bottleneck``.
@@ -43,4 +43,5 @@ class PCABaseline(Callback):
 
             for probe in [callback for callback in trainer.callbacks if isinstance(callback, LinearProbe)]:
                 metrics["pca/test_acc"] = probe.score(codes, trainer.datamodule, "test")[0]
+                metrics["raw/test_acc"] = probe.score(lambda inputs: inputs[None], trainer.datamodule, "test")[0]
         pl_module.log_dict(metrics)

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from types import ModuleType
 
@@ -27,7 +27,7 @@ def main(typed: Sequence[str], rooms: Sequence[ModuleType]) -> int:
 
     Returns:
         0 when every run of the grid is there, 1 when one failed, or after a mistake that was told in one sentence; 130
-        after Ctrl-C.
+        after Ctrl-C or SIGTERM, which the runs under way are told too.
     """
     arguments = _parse(typed)
     try:
@@ -66,18 +66,19 @@ def _run_all(grid: Grid, missing: list[tuple[Cell, int | None]], jobs: int, room
             name = ", ".join(part for part in (cell.row, cell.column, "" if seed is None else f"seed {seed}") if part)
             log = logs / f"{name.replace('/', '-')}.log"
             waiting[pool.submit(run_one, _words(grid, cell, seed), rooms, log)] = (name, log)
+        signal.signal(signal.SIGTERM, _stop)
         try:
             for number, done in enumerate(as_completed(waiting), start=1):
                 name, log = waiting[done]
                 status, seconds = done.result()
                 print(f"[{number}/{len(waiting)}] {name}: {'done' if status == 0 else 'FAILED'} in {seconds:.0f} s")
-                if status == 130:
+                if status in (130, 143):
                     raise KeyboardInterrupt
                 if status:
                     failed.append(f"{name}: {_last_line(log)} (see {log})")
         except KeyboardInterrupt:
             pool.shutdown(wait=True, cancel_futures=True)
-            print("Stopped by Ctrl-C; the same command goes on with what is missing.")
+            print("Stopped; the same command goes on with what is missing.")
             return 130
     print(f"{len(waiting) - len(failed)} runs in {(time.perf_counter() - started) / 60:.1f} min; python report.py")
     for line in failed:
@@ -116,6 +117,12 @@ def _start(threads: int) -> None:
 
     torch.set_num_threads(threads)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _stop(*_: object) -> None:
+    for worker in active_children():
+        worker.terminate()
+    raise KeyboardInterrupt
 
 
 def _words(grid: Grid, cell: Cell, seed: int | None) -> list[str]:
