@@ -11,8 +11,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from torch import Tensor
 from torch.nn import functional as F
 
-from callbacks.observing import check_datasets, undisturbed
-from nets import replica_metrics
+from callbacks.observing import check_datasets, log_replicas, undisturbed
 
 ENCODED_AT_ONCE = 2000
 
@@ -66,6 +65,8 @@ class LinearProbe(Callback):
                 f"{type(pl_module).__name__}: take LinearProbe out of trainer.callbacks."
             )
         check_datasets(self, trainer)
+        if stage == "predict":
+            return
         trainer.datamodule.setup("fit")  # test needs the training samples too
         tensors = trainer.datamodule.datasets["train"].tensors
         if len(tensors) < 2 or tensors[1].is_floating_point():
@@ -91,7 +92,7 @@ class LinearProbe(Callback):
     def _log(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
         with torch.inference_mode(False), undisturbed(pl_module):
             accuracies = self.score(lambda inputs: encode(pl_module, inputs), trainer.datamodule, split)
-        pl_module.log_dict(replica_metrics(f"probe/{split}_acc", accuracies))
+        log_replicas(pl_module, f"probe/{split}_acc", accuracies)
 
     def score(self, encoder: Callable[[Tensor], Tensor], data: LightningDataModule, split: str) -> Tensor:
         """The accuracy on a split of a classifier of a representation, (R,) for R representations.

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, Trainer
-from torch import nn
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
 
 from lab.loggers import run_dir
 from lab.runs import read_metrics
+from nets import replica_metrics
 
 Metrics = Mapping[str, tuple[list[int], list[float]]]
 
@@ -39,6 +40,11 @@ def gather(trainer: Trainer, value: Any) -> list[Any]:
     gathered: list[Any] = [None] * trainer.world_size
     torch.distributed.all_gather_object(gathered, value)
     return gathered
+
+
+def log_replicas(pl_module: LightningModule, name: str, values: Tensor) -> None:
+    """Log a metric of each replica (R,), which every process has found for itself."""
+    pl_module.log_dict(replica_metrics(name, values.float().to(pl_module.device)), sync_dist=True)
 
 
 def check_datasets(callback: Callback, trainer: Trainer) -> None:

@@ -5,7 +5,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from callbacks.linear_probe import LinearProbe
-from callbacks.observing import check_datasets, undisturbed
+from callbacks.observing import check_datasets, log_replicas, undisturbed
 from theory import linear_autoencoder_optimum
 
 
@@ -27,7 +27,8 @@ class PCABaseline(Callback):
                 f"{type(pl_module.net).__name__}: take PCABaseline out of trainer.callbacks."
             )
         check_datasets(self, trainer)
-        trainer.datamodule.setup("fit")  # test needs the training samples too
+        if stage == "test":
+            trainer.datamodule.setup("fit")
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         datasets = trainer.datamodule.datasets
@@ -36,12 +37,13 @@ class PCABaseline(Callback):
             mean = train.mean(dim=0)
             components = linear_autoencoder_optimum((train - mean).mT, pl_module.net.bottleneck).subspace  # (D, K)
             error = (test - mean) - (test - mean) @ components @ components.mT
-            metrics = {"pca/test_mse": error.square().mean().float()}
+            metrics = {"pca/test_mse": error.square().mean().view(1)}
 
             def codes(inputs: Tensor) -> Tensor:
                 return ((inputs.double() - mean) @ components).float()[None]  # (1, B, K)
 
             for probe in [callback for callback in trainer.callbacks if isinstance(callback, LinearProbe)]:
-                metrics["pca/test_acc"] = probe.score(codes, trainer.datamodule, "test")[0]
-                metrics["raw/test_acc"] = probe.score(lambda inputs: inputs[None], trainer.datamodule, "test")[0]
-        pl_module.log_dict(metrics)
+                metrics["pca/test_acc"] = probe.score(codes, trainer.datamodule, "test")
+                metrics["raw/test_acc"] = probe.score(lambda inputs: inputs[None], trainer.datamodule, "test")
+        for name, value in metrics.items():
+            log_replicas(pl_module, name, value)

@@ -9,10 +9,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from callbacks.observing import Metrics, check_datasets, metrics_so_far, undisturbed
+from callbacks.observing import Metrics, check_datasets, log_replicas, metrics_so_far, undisturbed
 from lab.figures import save_figure
 from lab.loggers import run_dir
-from nets import Autoencoder, replica_metrics
+from nets import Autoencoder
 from theory import (
     largest_principal_angle,
     linear_autoencoder_optimum,
@@ -48,6 +48,8 @@ class PrincipalSubspace(Callback):
                 "model.net.hidden_dims to one width and model.corruption to null, or take it out of trainer.callbacks."
             )
         check_datasets(self, trainer)
+        if stage not in ("fit", "test"):
+            return
         trainer.datamodule.setup("fit")  # test needs the training samples too
         inputs = trainer.datamodule.datasets["train"].tensors[0].double().mT  # (D, N)
         if pl_module.net.encoder[0].bias is not None:
@@ -74,9 +76,8 @@ class PrincipalSubspace(Callback):
             nets = pl_module.replicas()
             measured = [self._measure(net, pl_module.weight_penalty) for net in nets]
         for name in measured[0]:
-            values = torch.stack([values[name] for values in measured]).float()
-            pl_module.log_dict(replica_metrics(f"pca/{name}", values))
-        pl_module.log("pca/optimum", self.optimum.loss.float())
+            log_replicas(pl_module, f"pca/{name}", torch.stack([values[name] for values in measured]))
+        log_replicas(pl_module, "pca/optimum", self.optimum.loss.view(1))
 
     def _measure(self, net: nn.Module, weight_penalty: float) -> dict[str, Tensor]:
         w1, w2 = net.encoder[0].weight.cpu().double(), net.decoder[0].weight.cpu().double()  # (K, D), (D, K)

@@ -10,9 +10,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from callbacks.observing import log_replicas
 from lab.figures import save_figure
 from lab.loggers import run_dir
-from nets import TiedAutoencoder, replica_metrics
+from nets import TiedAutoencoder
 from theory import welch_bound
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Superposition(Callback):
         kept = [kept_features(net.weight.detach()) for net in pl_module.replicas()]
         names = ("kept", "overlap", "positive_overlap", "welch_bound")
         for name, values in zip(names, zip(*kept, strict=True), strict=True):
-            pl_module.log_dict(replica_metrics(f"superposition/{name}", torch.tensor(values).float()))
+            log_replicas(pl_module, f"superposition/{name}", torch.tensor(values))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         folder = run_dir(trainer)

@@ -183,7 +183,8 @@ class LitAutoencoder(LitTask):
         if self.weight_penalty > 0 or self.importance is not None:
             metrics["mse"] = self.mse_of[split]
         for name, metric in metrics.items():
-            self.log_dict(replica_metrics(f"{split}/{name}", metric.compute().view(-1)))  # () for one replica
+            values = metric.compute().view(-1)  # of one replica torchmetrics makes ()
+            self.log_dict(replica_metrics(f"{split}/{name}", values), sync_dist=True)
             metric.reset()
 
 

@@ -23,7 +23,7 @@ def data_root(tmp_path) -> Path:
     raw = tmp_path / "data" / "MNIST" / "raw"
     raw.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    for split, length in {"train": 64, "t10k": 32}.items():
+    for split, length in {"train": 256, "t10k": 32}.items():
         header = struct.pack(">4B3I", 0, 0, 8, 3, length, 28, 28)
         (raw / f"{split}-images-idx3-ubyte").write_bytes(header + rng.bytes(length * 784))
         labels = (np.arange(length) % 10).astype(np.uint8).tobytes()

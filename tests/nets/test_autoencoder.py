@@ -70,10 +70,10 @@ def test_one_hidden_size_is_affine_whatever_the_activation(activation: type[nn.M
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("activation", SCALARS)
 def test_reconstruction_and_gradients_are_those_of_plain_sums(activation: type[nn.Module], bias: bool) -> None:
-    net = Autoencoder(4, [5, 3, 2], activation, bias).double()
+    net = Autoencoder(4, [8, 7, 2], activation, bias).double()
     state = {name: value.detach().clone().requires_grad_() for name, value in net.named_parameters()}
     assert len(state) == 6 * (1 + bias)
-    inputs, weights = torch.randn(2, 3, 4, dtype=torch.float64)
+    inputs, weights = torch.randn(2, 6, 4, dtype=torch.float64)
     first, second = inputs.clone().requires_grad_(), inputs.clone().requires_grad_()
 
     code = naive_perceptron(state, "encoder", second, SCALARS[activation])

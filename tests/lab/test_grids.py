@@ -1,0 +1,196 @@
+"""Grids of experiments: read from files, typed as words, found among runs, and told in a table."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from running import ROOT, Lab
+
+from lab.errors import LabError
+from lab.grids import Cell, Grid, grid_table, read_grid
+from lab.overrides import values_of
+
+GRIDS = sorted((ROOT / "configs" / "grids").glob("*.yaml"))
+NOISE = {"class_path": "nets.GaussianNoise", "init_args": {"std": 0.5}}
+SMALL, LARGE = {"model.net.hidden_dims": [5]}, {"model.net.hidden_dims": [256, 10]}
+NOISY = {"model.corruption": "nets.GaussianNoise", "model.corruption.std": 0.5}
+CONTENT = {"title": "A grid", "config": "configs/x.yaml", "metrics": {"test/loss": "error"}, "rows": {"small": SMALL}}
+
+
+def config(
+    hidden_dims: tuple[int, ...] = (16,), corruption: Any = None, seed: int = 0, **trainer: Any
+) -> dict[str, Any]:
+    net = {"class_path": "nets.Autoencoder", "init_args": {"hidden_dims": list(hidden_dims)}}
+    return {
+        "seed_everything": seed,
+        "trainer": {"max_epochs": 5, "callbacks": [{"class_path": "callbacks.LinearProbe"}], **trainer},
+        "model": {"class_path": "lit_models.LitAutoencoder", "init_args": {"net": net, "corruption": corruption}},
+        "data": {"class_path": "datamodules.DigitsDataModule", "init_args": {"seed": seed}},
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the file configs/x.yaml."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "x.yaml").write_text(yaml.safe_dump(config()))
+    return tmp_path
+
+
+def a_run(root: Path, version: int, ran: dict[str, Any], metrics: dict[str, float] | None = None) -> Path:
+    """A run folder with the metrics of one test; ``test/loss`` alone when None."""
+    run = root / "x" / f"version_{version}"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text(yaml.safe_dump(ran))
+    metrics = {"test/loss": 0.25} if metrics is None else metrics
+    (run / "metrics.csv").write_text(f"step,{','.join(metrics)}\n9,{','.join(map(str, metrics.values()))}\n")
+    return run
+
+
+def grid(**others: Any) -> Grid:
+    columns = {"vanilla": {}, "noisy": NOISY}
+    return Grid(**{**CONTENT, "rows": {"small": SMALL, "large": LARGE}, "columns": columns, **others})
+
+
+def test_a_grid_is_read_from_a_file_and_has_one_column_when_it_names_none(folder: Path) -> None:
+    (folder / "g.yaml").write_text(yaml.safe_dump(CONTENT))
+    read = read_grid(folder / "g.yaml")
+    assert read == Grid(**CONTENT, columns={"": {}}) and read.name == "x" and not read.seeds
+    (folder / "g.yaml").write_text(yaml.safe_dump({**CONTENT, "seeds": [1, 2], "columns": {"a": {}, "b": NOISY}}))
+    assert read_grid(folder / "g.yaml").columns == {"a": {}, "b": NOISY}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({**CONTENT, "column": {}}, 'has column: a grid has the keys title, .*; did you mean "columns"'),
+        ({key: CONTENT[key] for key in ("title", "rows")}, "g.yaml lacks config, metrics: a grid has the keys"),
+        ({**{key: CONTENT[key] for key in ("title", "config", "rows")}, "metric": {}}, "lacks metrics.* mean .metrics"),
+        ({**CONTENT, "config": "configs/y.yaml"}, 'is of the config "configs/y.yaml", which does not exist'),
+        ("words", "lacks config, metrics, rows, title"),
+        (None, "lacks config, metrics, rows, title"),
+    ],
+)
+def test_what_is_no_grid_is_told_in_a_sentence(folder: Path, content: Any, message: str) -> None:
+    (folder / "g.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(LabError, match=message):
+        read_grid(folder / "g.yaml")
+
+
+def test_a_grid_that_is_not_there_is_told_beside_those_that_are(folder: Path) -> None:
+    with pytest.raises(LabError, match=r'the grid "configs/y.yaml" does not exist; configs holds x.yaml'):
+        read_grid(Path("configs/y.yaml"))
+    with pytest.raises(LabError, match=r"nowhere holds no grid"):
+        read_grid(Path("nowhere/y.yaml"))
+
+
+def test_cells_are_all_rows_in_all_columns_and_a_column_wins() -> None:
+    cells = grid(rows={"small": SMALL, "noisy large": {**LARGE, "model.corruption.std": 9}}).cells
+    assert [(cell.row, cell.column) for cell in cells] == [
+        *(("small", "vanilla"), ("small", "noisy"), ("noisy large", "vanilla"), ("noisy large", "noisy"))
+    ]
+    assert [dict(cell.overrides) for cell in cells] == [
+        *(SMALL, {**SMALL, **NOISY}, {**LARGE, "model.corruption.std": 9}, {**LARGE, **NOISY})
+    ]
+
+
+def test_the_words_of_a_cell_are_read_back_as_the_values_that_they_are_typed_from(lab: Lab) -> None:
+    values = {**LARGE, "model.corruption": "nets.RandomMask", "model.corruption.prob": 1e-5, "trainer.callbacks": []}
+    values |= {"model.net.bias": False, "model.scheduler": None, "monitor": "probe/val_acc", "reference": "0.5: a b"}
+    words = Cell("row", "column", values).words(seed=3)
+    assert lab("fit", "--config", str(ROOT / "configs" / "autoencoder_digits.yaml"), *words, "--print_config") == 0
+    read = values_of(yaml.safe_load(lab.out))
+    assert {key: read[key] for key in values} == values
+    assert read["seed_everything"] == read["data.seed"] == 3
+    assert Cell("row", "column", SMALL).words(seed=None) == ["--model.net.hidden_dims=[5]"]
+
+
+def test_each_cell_finds_its_own_run_and_no_other(folder: Path) -> None:
+    shapes = [([5], None), ([5], NOISE), ([256, 10], None), ([256, 10], NOISE)]
+    runs = [a_run(folder / "runs", version, config(*shape)) for version, shape in enumerate(shapes)]
+    mask = {"class_path": "nets.RandomMask", "init_args": {"prob": 0.5}}
+    more = {"class_path": "nets.GaussianNoise", "init_args": {"std": 0.6}}
+    for version, other in enumerate([config([5], mask), config([5], more), config([5], max_epochs=6)], start=4):
+        a_run(folder / "runs", version, other)
+    assert [grid().runs(cell, folder / "runs") for cell in grid().cells] == [{0: run} for run in runs]
+
+
+def test_where_and_how_a_run_ran_makes_no_other_cell(folder: Path) -> None:
+    run = a_run(folder / "runs", 0, config([5], callbacks=None, accelerator="gpu", devices=2))
+    assert grid().runs(grid().cells[0], folder / "runs") == {0: run}
+
+
+def test_the_newest_finished_run_wins(folder: Path) -> None:
+    newest = [a_run(folder / "runs", version, config([5])) for version in (2, 9, 10)][-1]
+    a_run(folder / "runs", 11, config([5]), metrics={"val/loss": 0.1})  # stopped before its test
+    (a_run(folder / "runs", 12, config([5])) / "metrics.csv").unlink()
+    (folder / "runs" / "x" / "version_13").mkdir()
+    assert grid().runs(grid().cells[0], folder / "runs") == {0: newest}
+
+
+@pytest.mark.parametrize(("seeds", "found"), [([], [0, 1, 2]), ([2, 0], [0, 2]), ([0, 7], [0])])
+def test_seeds_are_those_of_the_grid_or_any(folder: Path, seeds: list[int], found: list[int]) -> None:
+    for version, seed in enumerate((2, 0, 1, 0)):
+        a_run(folder / "runs", version, config([5], seed=seed))
+    runs = grid(seeds=seeds).runs(grid().cells[0], folder / "runs")
+    versions = {0: 3, 1: 2, 2: 0}
+    assert [(seed, run.name) for seed, run in runs.items()] == [(seed, f"version_{versions[seed]}") for seed in found]
+
+
+def test_the_table_has_references_means_and_spreads_over_replicas_and_seeds(folder: Path) -> None:
+    replicas = {
+        "test/loss_replica_0": 1,
+        "test/loss_replica_1": 2,
+        "test/loss": 1.5,
+        "test/loss_std": 0.7,
+        "pca/mse": 4,
+    }
+    a_run(folder / "runs", 0, config([5], seed=0), replicas)
+    a_run(folder / "runs", 1, config([5], seed=1), {**replicas, "test/loss_replica_0": 3, "test/loss_replica_1": 6})
+    a_run(folder / "runs", 2, config([5], NOISE), {"test/loss": 0.123456})
+    a_run(folder / "runs", 3, config([256, 10], NOISE), {"test/loss": 7, "pca/mse": 8})
+    table = grid_table(grid(references={"pca/mse": "PCA"}), folder / "runs")
+    assert table.splitlines() == [
+        "### A grid",
+        "",
+        "|  | PCA | vanilla error | noisy error |",
+        "| --- | ---: | ---: | ---: |",
+        "| small | 4 ± 0 | 3 ± 2.2 | 0.1235 |",
+        "| large | – | – | 7 |",
+        "",
+        "Mean ± standard deviation over 0–4 repeats.",
+    ]
+
+
+def test_a_table_with_two_metrics_and_one_column_names_the_metrics_alone(folder: Path) -> None:
+    a_run(folder / "runs", 0, config([5]), {"test/loss": 2, "test/mse": 1})
+    one = Grid(**{**CONTENT, "metrics": {"test/loss": "error", "test/mse": "squared error"}}, columns={"": {}})
+    lines = grid_table(one, folder / "runs").splitlines()
+    assert lines[2] == "|  | error | squared error |" and lines[4] == "| small | 2 | 1 |"
+    assert lines[-1] == "Mean ± standard deviation over 1 repeats."
+
+
+def test_a_grid_that_never_ran_has_no_table(folder: Path) -> None:
+    assert grid_table(grid(), folder / "runs") is None
+    a_run(folder / "runs", 0, config([7]))  # of another experiment
+    assert grid_table(grid(), folder / "runs") is None
+
+
+@pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
+def test_the_overrides_of_a_committed_grid_are_accepted_and_their_run_is_found(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, path: Path
+) -> None:
+    monkeypatch.chdir(ROOT)
+    committed = read_grid(path)
+    first = committed.cells[0].row
+    shown = [cell for cell in committed.cells if cell.row == first or cell == committed.cells[-1]]
+    seed, runs = next(iter(committed.seeds), 0), []
+    for version, cell in enumerate(shown):
+        words = cell.words(seed if committed.seeds else None)
+        assert lab("fit", "--config", committed.config, "--test_after_fit=true", *words, "--print_config") == 0, lab.err
+        run = a_run(lab.folder / "runs", version, yaml.safe_load(lab.out), dict.fromkeys(committed.metrics, 1.0))
+        runs.append(lab.folder / "runs" / committed.name / run.name)
+    (lab.folder / "runs" / "x").rename(lab.folder / "runs" / committed.name)
+    assert [committed.runs(cell, lab.folder / "runs") for cell in shown] == [{seed: run} for run in runs]
