@@ -14,6 +14,7 @@ from lab.loggers import run_dir
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SHOWN_RANGE = 1e-3  # of a logarithmic axis; a loss that falls to nothing would squeeze all others
 Curve = tuple[Sequence[int], Sequence[float]]  # steps and values
 
 
@@ -85,6 +86,8 @@ def draw_learning_curves(curves: Metrics, title: str, ylabel: str) -> "Figure":
 def draw_repeats(panels: Mapping[str, Mapping[str, Sequence[Curve]]], ylabel: str) -> "Figure":
     """Repeats of several experiments over the training step: their mean as a line, their range as a band.
 
+    A logarithmic axis, where it is one, shows three decades below the highest value.
+
     Args:
         panels: for each panel's title, for each line's label, the steps and the values of every repeat.
         ylabel: the label of the axes, with its unit.
@@ -108,9 +111,11 @@ def draw_repeats(panels: Mapping[str, Mapping[str, Sequence[Curve]]], ylabel: st
         axes.grid(alpha=0.3)
     if lowest > 0 and highest > 10 * lowest:
         grid[0, 0].set_yscale("log")
+        grid[0, 0].set_ylim(bottom=max(lowest, SHOWN_RANGE * highest) / 1.5)
     for axes in grid[-1]:
         axes.set_xlabel("optimizer step")
     for axes in grid[:, 0]:
         axes.set_ylabel(ylabel, fontsize=9)
-    grid[0, -1].legend(fontsize=8)
+    handles, labels = max((axes.get_legend_handles_labels() for axes in grid.flat), key=lambda pair: len(pair[0]))
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize=9)
     return figure

@@ -1,5 +1,6 @@
 """Grids of experiments: what to run, which runs there are already, and their results as a table."""
 
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ import yaml
 
 from lab.errors import LabError, nearest
 from lab.overrides import FREE, config_file, read_config, typed, values_of
-from lab.runs import read_metrics, run_versions
+from lab.runs import fit_minutes, read_metrics, run_versions
 
 KEYS = ("title", "config", "metrics", "columns", "rows", "seeds", "curves", "references")
 
@@ -40,6 +41,7 @@ class Grid:
     """Rows × columns of overrides of one config, each run for every seed.
 
     Args:
+        path: the file that states the grid.
         title: what the table shows.
         config: path of the config.
         metrics: metrics of the table, and how they are called in it.
@@ -50,6 +52,7 @@ class Grid:
         references: metrics that hold for a whole row, taken from its first column, and how they are called.
     """
 
+    path: str
     title: str
     config: str
     metrics: Mapping[str, str]
@@ -105,7 +108,7 @@ def read_grid(path: Path) -> Grid:
         raise LabError(f"the grid {path} {wrong}: a grid has the keys {', '.join(KEYS)}{hint}")
     if not Path(content["config"]).is_file():
         raise LabError(f'the grid {path} is of the config "{content["config"]}", which does not exist.')
-    return Grid(**{"columns": {"": {}}, **content})
+    return Grid(**{"path": str(path), "columns": {"": {}}, **content})
 
 
 def replica_values(
@@ -120,15 +123,17 @@ def grid_table(grid: Grid, root: Path) -> str | None:
     """The results of a grid in Markdown, mean ± standard deviation over replicas and seeds; None where it never ran."""
     names = [f"{column} {label}".strip() for column in grid.columns for label in grid.metrics.values()]
     header = ["", *grid.references.values(), *names]
-    lines, repeats = [], set()
+    lines, repeats, all_runs = [], set(), []
     for row in grid.rows:
         cells = [cell for cell in grid.cells if cell.row == row]
-        metrics = [[read_metrics(run) for run in grid.runs(cell, root).values()] for cell in cells]
+        runs = [list(grid.runs(cell, root).values()) for cell in cells]
+        all_runs += [run for of_cell in runs for run in of_cell]
+        metrics = [[read_metrics(run) for run in of_cell] for of_cell in runs]
         repeats |= {len(_last_values(of_cell, next(iter(grid.metrics)))) for of_cell in metrics}
         shown = [_mean_and_spread(metrics[0], name) for name in grid.references]
         shown += [_mean_and_spread(of_cell, name) for of_cell in metrics for name in grid.metrics]
         lines.append("| " + " | ".join([row, *shown]) + " |")
-    if repeats == {0}:
+    if not all_runs:
         return None
     counts = "–".join(map(str, sorted({min(repeats), max(repeats)})))
     return "\n".join(
@@ -139,7 +144,8 @@ def grid_table(grid: Grid, root: Path) -> str | None:
             "| --- |" + " ---: |" * (len(header) - 1),
             *lines,
             "",
-            f"Mean ± standard deviation over {counts} repeats.",
+            f"Mean ± standard deviation over {counts} repeats. {len(all_runs)} runs of {fit_minutes(all_runs)} each: "
+            f"`python sweep.py {grid.path}`. Reference: {config_file(grid.name).get('reference', '–')}.",
             "",
         ]
     )
@@ -153,8 +159,11 @@ def _mean_and_spread(runs: list[Mapping[str, tuple[list[int], list[float]]]], na
     values = _last_values(runs, name)
     if not values:
         return "–"
-    spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.4g}{spread}"
+    mean, spread = statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+    if spread < 1e-5 * abs(mean) or abs(mean) < 1e-3:
+        return f"{mean:.4g} ± {spread:.1g}" if len(values) > 1 else f"{mean:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(spread)))  # two of the spread
+    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
 def _agree(values: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:

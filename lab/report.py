@@ -11,7 +11,7 @@ from lab.errors import LabError
 from lab.files import written_whole
 from lab.grids import Grid, grid_table, replica_values
 from lab.overrides import config_file, overrides_of, read_config
-from lab.runs import read_metrics, run_versions
+from lab.runs import fit_minutes, read_metrics, run_versions
 
 HEADER = "| experiment | result on the test split | seeds | reference | fit, wall-clock | command |"
 # What a row shows, the first that the runs have: its name, its digits, and whether more is better.
@@ -95,15 +95,14 @@ def _row(name: str, overrides: str, folders: list[Path]) -> str:
         str(first) if len(of_run) == 1 else f"{first}–{first + len(of_run) - 1}"
         for first, of_run in zip(firsts, repeats, strict=True)
     )
-    times = sorted({f"{_fit_seconds(folder) / 60:.1f}" for folder in folders}, key=float)
-    minutes = "–".join(times if len(times) < 2 else (times[0], times[-1]))
+    minutes = fit_minutes(folders)
     reference = config_file(name).get("reference") or read_config(folders[-1]).get("reference") or "–"
     held = re.match(r"\d+(\.\d+)?(e[+-]?\d+)?", reference)
     if held and (mean < float(held[0]) if more_is_better else mean > float(held[0])):
         spread += f" ({'below' if more_is_better else 'above'} the reference)"
     command = f"`python train.py fit --config configs/{name}.yaml{overrides}`"
     result = f"{label} {mean:{digits}}{spread}"
-    return f"| {name}{overrides} | {result} | {seeds} | {reference} | {minutes} min | {command} |"
+    return f"| {name}{overrides} | {result} | {seeds} | {reference} | {minutes} | {command} |"
 
 
 def _repeats(runs: Sequence[Path]) -> dict[tuple[str, str], list[Path]]:
@@ -122,9 +121,3 @@ def _score_name(run: Path) -> str | None:
     """The first of ``SCORES`` that a run was tested for, or None."""
     metrics = read_metrics(run)
     return next((name for name in SCORES if name in metrics), None)
-
-
-def _fit_seconds(run: Path) -> float:
-    """From the writing of the config, before the first step, to the last checkpoint."""
-    first, last = run / "config.yaml", run / "checkpoints" / "last.ckpt"
-    return last.stat().st_mtime - first.stat().st_mtime if first.is_file() and last.is_file() else float("nan")

@@ -3,7 +3,7 @@
 import csv
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +78,17 @@ def read_metrics(run_dir: str | Path) -> dict[str, tuple[list[int], list[float]]
                     steps.append(int(row["step"]))
                     values.append(float(value))
     return metrics
+
+
+def fit_minutes(runs: Sequence[Path]) -> str:
+    """The wall-clock of fits, "0.5 min" or "0.5–1.2 min": from the config, before the first step, to the last save."""
+    times = []
+    for run in runs:
+        first, last = run / "config.yaml", run / "checkpoints" / "last.ckpt"
+        if first.is_file() and last.is_file():
+            times.append(last.stat().st_mtime - first.stat().st_mtime)
+    span = sorted({f"{seconds / 60:.1f}" for seconds in times}, key=float) or ["?"]
+    return f"{'–'.join(span if len(span) < 2 else (span[0], span[-1]))} min"
 
 
 def load_run(run_dir: str | Path) -> "tuple[LightningModule, LightningDataModule]":

@@ -27,8 +27,8 @@ COUNTS = ("every_n_epochs", "num_labels", "epochs", "batch_size")
 NUM_TRAIN, NUM_VAL, NUM_TEST = 1293, 144, 360
 
 
-def digits(batch_size: int = 500, **arguments: object) -> DigitsDataModule:
-    return DigitsDataModule(flatten=True, batch_size=batch_size, **arguments)
+def digits(batch_size: int = 500, flatten: bool = True) -> DigitsDataModule:
+    return DigitsDataModule(flatten, batch_size=batch_size)
 
 
 def autoencoder(*hidden_dims: int, activation: type[nn.Module] = nn.ReLU, **arguments: object) -> LitAutoencoder:
@@ -65,13 +65,14 @@ def test_accuracy_is_within_a_point_of_scikit_learns_on_the_same_features(
 ) -> None:
     data, task = digits(100), autoencoder(*hidden_dims)
     probe = LinearProbe(every_n_epochs=10, epochs=100, lr=0.3, weight_penalty=1 / (2 * NUM_TRAIN))
-    trainer = make_trainer(max_epochs=max_epochs, callbacks=[probe], num_sanity_val_steps=0)
+    trainer = make_trainer(max_epochs=max_epochs, callbacks=[probe])
     trainer.fit(task, datamodule=data)
     (metrics,) = trainer.test(task, datamodule=data, verbose=False)
-    (inputs, labels), (test_inputs, test_labels) = (data.datasets[split].tensors for split in ("train", "test"))
+    inputs, labels = data.datasets["train"].tensors
     reference = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=1000))
     reference.fit(task.net.encode(inputs).detach(), labels)
-    expected = reference.score(task.net.encode(test_inputs).detach(), test_labels)
+    inputs, labels = data.datasets["test"].tensors
+    expected = reference.score(task.net.encode(inputs).detach(), labels)
     assert metrics["probe/test_acc"] == pytest.approx(expected, abs=0.01)
 
 
@@ -81,7 +82,7 @@ def test_under_a_penalty_each_replica_has_the_weights_and_probabilities_of_sciki
     features = torch.randn(2, 200, 5, generator=generator).double() * torch.tensor([1, 10, 0.1, 3, 1]) + 4
     scores = features[0] @ torch.randn(5, 3, generator=generator).double()
     labels = (scores + torch.randn(200, 3, generator=generator) * scores.std()).argmax(dim=1)
-    training = {"epochs": 600, "lr": 0.1, "batch_size": 200, "weight_penalty": weight_penalty}
+    training = {"epochs": 600, "lr": 0.1, "batch_size": 1000, "weight_penalty": weight_penalty}
     classifier = fit_linear_classifier(features, labels, 3, generator=generator, **training)
     origin, logits = classifier(classifier.mean), classifier(features)
     weights = classifier(classifier.mean + classifier.scale * torch.eye(5)) - origin  # (R, K, C), of standard features
@@ -118,7 +119,6 @@ def test_the_seed_of_the_data_draws_as_many_labels_as_were_asked_for() -> None:
     def drawn(seed: int, num_labels: int | None) -> list[float]:
         seen, data = [], SimpleNamespace(seed=seed, datasets={"train": numbers, "val": numbers})
         LinearProbe(num_labels=num_labels, epochs=1).score(lambda x: (seen.append(x), x[None])[1], data, "val")
-        assert len(seen[1]) == 30
         return seen[0].flatten().tolist()
 
     few = drawn(0, 8)
@@ -147,7 +147,7 @@ class Watched(LinearProbe):
     """Notes what a probe must leave as it was."""
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        pl_module.net.decoder.train()  # a mode that is not everywhere the same
+        pl_module.net.encoder.train()  # a mode that is not everywhere the same
         before = [module.training for module in pl_module.modules()], torch.get_rng_state().tolist()
         super().on_validation_epoch_end(trainer, pl_module)
         assert ([module.training for module in pl_module.modules()], torch.get_rng_state().tolist()) == before
@@ -157,9 +157,9 @@ class Watched(LinearProbe):
 def test_training_is_bit_identical_with_and_without_the_probe(make_trainer: Callable) -> None:
     def train(*callbacks: Callback) -> tuple[dict[str, Tensor], dict, Tensor]:
         task = autoencoder(32, 16, activation=nn.Dropout, corruption=GaussianNoise(0.3))  # needs modes and random state
+        trainer = make_trainer(max_epochs=2, callbacks=list(callbacks))
         with torch.random.fork_rng():
             torch.manual_seed(1)
-            trainer = make_trainer(max_epochs=2, callbacks=list(callbacks))
             trainer.fit(task, datamodule=digits(200))
             return task.state_dict(), trainer.optimizers[0].state_dict(), torch.get_rng_state()
 
@@ -175,20 +175,18 @@ def test_the_probes_of_replicas_are_those_of_separate_tasks(make_trainer: Callab
     together = probed(task)
     alone = [probed(LitAutoencoder(net))["probe/test_acc"] for net in task.replicas()]
     logged = [together[f"probe/test_acc_replica_{number}"] for number in range(3)]
-    one = 1.01 / NUM_TEST  # sample, which rounding may turn
-    assert logged == pytest.approx(alone, abs=one) and max(alone) > min(alone) + 2 * one
-    assert together["probe/test_acc"] == pytest.approx(sum(logged) / 3)
-    assert together["probe/test_acc_std"] == pytest.approx(torch.tensor(logged).std().item(), rel=1e-4)
+    assert logged == pytest.approx(alone, abs=1.01 / NUM_TEST)  # rounding may turn one sample
+    assert max(alone) > min(alone) + 0.02 and together["probe/test_acc"] == pytest.approx(sum(logged) / 3)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-@pytest.mark.parametrize("build", [lambda: autoencoder(32, 8), lambda: Pixels(nn.Linear(64, 1))], ids=["code", "own"])
+@pytest.mark.parametrize("flatten", [True, False])
 def test_any_task_with_encode_is_probed_and_can_be_monitored(
-    make_trainer: Callable, tmp_path: Path, build: Callable, precision: str
+    make_trainer: Callable, tmp_path: Path, flatten: bool, precision: str
 ) -> None:
+    task, data = autoencoder(32, 8) if flatten else Pixels(nn.Linear(64, 1)), digits(flatten=flatten)
+    probe = LinearProbe(epochs=5, lr=0.3)
     best = ModelCheckpoint(tmp_path / "checkpoints", monitor="probe/val_acc", mode="max")
-    probe, task = LinearProbe(epochs=5, lr=0.3), build()
-    data = DigitsDataModule(flatten=isinstance(task, LitAutoencoder), batch_size=500)
     trainer = make_trainer(max_epochs=2, precision=precision, callbacks=[best, probe], enable_checkpointing=True)
     trainer.fit(task, datamodule=data)
     logged = read_metrics(trainer.logger.log_dir)["probe/val_acc"][1]
@@ -212,9 +210,7 @@ def test_a_test_without_training_fits_the_classifier_to_the_training_samples_alo
     seen = encoded(monkeypatch, task)
     (metrics,) = make_trainer(callbacks=[LinearProbe(epochs=5)]).test(task, datamodule=data, verbose=False)
     assert set(metrics) == {"test/loss", "probe/test_acc"}
-    train, test = seen
-    assert len(train) == NUM_TRAIN and torch.equal(train, data.datasets["train"].tensors[0])
-    assert len(test) == NUM_TEST and torch.equal(test, data.datasets["test"].tensors[0])
+    assert_close(seen, [data.datasets[split].tensors[0] for split in ("train", "test")], rtol=0, atol=0)
 
 
 def test_prediction_needs_no_labels_and_no_training_samples(make_trainer: Callable) -> None:
@@ -245,7 +241,7 @@ def test_tasks_and_data_that_do_not_fit_are_refused(
     [
         *(({name: 0}, f"{name} must be at least 1, but it is 0") for name in COUNTS),
         ({"lr": 0.0}, "lr must be > 0 and weight_penalty ≥ 0 in LinearProbe, but they are 0.0 and 0.0"),
-        ({"lr": float("nan")}, "lr must be > 0 and weight_penalty ≥ 0 in LinearProbe, but they are nan and 0.0"),
+        ({"lr": float("nan")}, "but they are nan and 0.0"),
         ({"weight_penalty": -0.1}, "and weight_penalty ≥ 0 in LinearProbe, but they are 0.03 and -0.1"),
     ],
 )

@@ -65,10 +65,14 @@ def test_the_share_asked_for_is_lost_and_the_rest_is_not_scaled(prob: float) -> 
         assert both.double().mean().item() == pytest.approx(prob**2, abs=5 * math.sqrt(variance / both.numel()))
 
 
-def test_a_mask_of_probability_zero_keeps_all_and_one_of_probability_one_nothing() -> None:
+def test_a_mask_of_probability_zero_keeps_all_and_one_of_probability_one_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     inputs = torch.randn(1000) + 10
     assert torch.equal(RandomMask(0.0)(inputs), inputs)
     assert torch.equal(RandomMask(1.0)(inputs), torch.zeros(1000))
+    monkeypatch.setattr(torch, "rand_like", torch.zeros_like)  # the smallest number that is ever drawn
+    assert torch.equal(RandomMask(0.0)(inputs), inputs)
 
 
 @pytest.mark.parametrize("std", [-0.1, math.nan, math.inf, -math.inf])
