@@ -15,8 +15,8 @@ class GaussianDataModule(InMemoryDataModule):
 
     z ~ N(0, diag(v)) with v_i = ``variance_scale`` · ``variance_decay``^i for i < H and 1 for the others;
     x = Qz with a random rotation Q; the label is 1 where z_0 + … + z_{H−1} > 0. With equal high variances a code of
-    K < H numbers keeps any K of the H directions, so that a linear classifier is right with the probability
-    1 − arccos(√(K/H))/π on average, and always where K ≥ H.
+    K < H numbers keeps any K-dimensional part of the H, so that a linear classifier is right with a probability of
+    about 1 − arccos(√(K/H))/π, and always where K ≥ H.
 
     Args:
         input_dim: dimensions D of a sample, ≥ 2.
@@ -84,7 +84,7 @@ def split_lengths(length: int, splits: tuple[float, float, float]) -> list[int]:
     Raises:
         ValueError: when the shares do not sum to 1, or leave a split empty.
     """
-    if min(splits) <= 0 or not math.isclose(sum(splits), 1.0, abs_tol=1e-6):
+    if len(splits) != 3 or min(splits) <= 0 or not math.isclose(sum(splits), 1.0, abs_tol=1e-6):
         raise ValueError(f"splits must be three positive shares that sum to 1, but they are {list(splits)}.")
     num_train, num_val = round(length * splits[0]), round(length * splits[1])
     lengths = [num_train, num_val, length - num_train - num_val]

@@ -128,7 +128,7 @@ class InMemoryDataModule(LightningDataModule):
         if self.trainer is None or not self.trainer.fit_loop.restarting:
             return 0
         progress = self.trainer.fit_loop.epoch_loop.batch_progress
-        return 0 if progress.is_last_batch else progress.current.completed
+        return 0 if progress.is_last_batch else progress.current.processed
 
     def _world(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)

@@ -20,10 +20,11 @@ class LitAutoencoder(LitTask):
     loss = mean over samples and inputs of (net(corruption(x)) − x)². With ``weight_penalty`` λ > 0 it is summed over
     the inputs instead, so that for the linear autoencoder without biases it is exactly
     (1/n)‖X − W₂W₁X‖²_F + λ‖W₁‖²_F + λ‖W₂‖²_F ("Loss Landscapes of Regularized Linear Autoencoders", Kunin et al.,
-    2019, https://arxiv.org/abs/1901.08168); all weight matrices are penalised, biases are not. For SGD that is the
-    optimizer's ``weight_decay = 2λ``; Adam divides the gradient of a penalty by its own size, so there the two differ,
-    and AdamW's decay is no penalty at all. Where the datamodule has ``importance`` (D,), each squared error is weighted
-    by it.
+    2019, https://arxiv.org/abs/1901.08168); all weight matrices are penalised, biases are not. With the same sum as the
+    loss an optimizer's ``weight_decay = 2λ`` does the same where it adds decay · weight to the gradient, as torch's SGD
+    and Adam do; AdamW shrinks the weights past its adaptive step, which minimises no penalised loss. (With the mean
+    over D inputs as the loss, SGD's weight decay w stands for λ = D·w/2.) Where the datamodule has ``importance``
+    (D,), each squared error is weighted by it.
 
     Logs ``train/loss``, and of the clean inputs of the other splits ``<split>/loss``; beside it ``<split>/mse``, the
     mean-squared reconstruction error, where a penalty or the importance makes it another. Under R > 1 replicas these
@@ -86,7 +87,7 @@ class LitAutoencoder(LitTask):
         return self.net(inputs) if self.num_replicas == 1 else call_replicas(self.net, inputs)
 
     def encode(self, inputs: Tensor) -> Tensor:
-        """The code of the inputs, with R > 1 replicas that of each.
+        """The code of the inputs; with R > 1 replicas that of each, through which no gradient flows.
 
         Shapes:
             (B, D) -> (B, K) or (R, B, K)
@@ -99,7 +100,7 @@ class LitAutoencoder(LitTask):
         """What each replica's decoder makes of its code.
 
         Shapes:
-            (B, K) or (R, B, K) -> (B, D) or (R, B, D)
+            (B, K), or (R, B, K) for R > 1 -> (B, D) or (R, B, D)
         """
         if self.num_replicas == 1:
             return self.net.decode(code)
@@ -154,7 +155,7 @@ class LitAutoencoder(LitTask):
         """The code and the mean-squared reconstruction error of each sample, those of all replicas side by side.
 
         Shapes:
-            inputs (B, D) -> mse (B, R), code (B, R·K)
+            inputs (B, D) -> mse (B,), or (B, R) for R > 1, code (B, R·K)
         """
         inputs = batch[0]
         errors = (self(inputs) - inputs).float().square().mean(dim=-1)  # (B,) or (R, B)
@@ -185,7 +186,8 @@ class LitAutoencoder(LitTask):
         for name, metric in metrics.items():
             values = metric.compute().view(-1)  # of one replica torchmetrics makes ()
             self.log_dict(replica_metrics(f"{split}/{name}", values), sync_dist=True)
-            metric.reset()
+        self.loss_of[split].reset()
+        self.mse_of[split].reset()
 
 
 class ReplicaMean(Metric):

@@ -31,13 +31,16 @@ def stack_replicas(net: nn.Module, num_replicas: int, seed: int) -> nn.Module:
             raise ValueError(f"replicas need reset_parameters in every module, but {type(module).__name__} has none.")
     copies = [_reset(deepcopy(net), seed + number) for number in range(num_replicas)]
     parameters, buffers = stack_module_state(copies)
-    replaced = {id(copies[0].get_parameter(name)): nn.Parameter(value.detach()) for name, value in parameters.items()}
-    replaced |= {id(copies[0].get_buffer(name)): value for name, value in buffers.items()}
-    return deepcopy(copies[0], replaced)
+    first = copies[0]
+    replaced = {id(one := first.get_parameter(name)): _like(one, value) for name, value in parameters.items()}
+    replaced |= {id(first.get_buffer(name)): value for name, value in buffers.items()}
+    return deepcopy(first, replaced)
 
 
 def call_replicas(stacked: nn.Module, inputs: Tensor) -> Tensor:
     """The output of every replica, in one batched call.
+
+    Dropout inside the network differs between the replicas, but is drawn from the global generator.
 
     Args:
         stacked: what ``stack_replicas`` made.
@@ -61,7 +64,7 @@ def take_replica(stacked: nn.Module, index: int) -> nn.Module:
         stacked: what ``stack_replicas`` made.
         index: which replica.
     """
-    taken = {id(value): nn.Parameter(value.detach()[index]) for value in stacked.parameters()}
+    taken = {id(value): _like(value, value[index]) for value in stacked.parameters()}
     taken |= {id(value): value[index] for value in stacked.buffers()}
     return deepcopy(stacked, taken)
 
@@ -82,9 +85,13 @@ def replica_metrics(name: str, values: Tensor) -> dict[str, Tensor]:
     return {name: values.mean(), f"{name}_std": values.std(), **each}
 
 
+def _like(parameter: nn.Parameter, value: Tensor) -> nn.Parameter:
+    return nn.Parameter(value.detach(), requires_grad=parameter.requires_grad)
+
+
 def _reset(net: nn.Module, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU too
         for module in net.modules():
             if hasattr(module, "reset_parameters"):
                 module.reset_parameters()
