@@ -24,6 +24,7 @@ def config(
     net = {"class_path": "nets.Autoencoder", "init_args": {"hidden_dims": list(hidden_dims)}}
     return {
         "seed_everything": seed,
+        "reference": "0.9: the handout",
         "trainer": {"max_epochs": 5, "callbacks": [{"class_path": "callbacks.LinearProbe"}], **trainer},
         "model": {"class_path": "lit_models.LitAutoencoder", "init_args": {"net": net, "corruption": corruption}},
         "data": {"class_path": "datamodules.DigitsDataModule", "init_args": {"seed": seed}},
@@ -50,16 +51,17 @@ def a_run(root: Path, version: int, ran: dict[str, Any], metrics: dict[str, floa
 
 
 def grid(**others: Any) -> Grid:
-    columns = {"vanilla": {}, "noisy": NOISY}
-    return Grid(**{**CONTENT, "rows": {"small": SMALL, "large": LARGE}, "columns": columns, **others})
+    given = {"path": "g.yaml", "rows": {"small": SMALL, "large": LARGE}, "columns": {"vanilla": {}, "noisy": NOISY}}
+    return Grid(**{**CONTENT, **given, **others})
 
 
 def test_a_grid_is_read_from_a_file_and_has_one_column_when_it_names_none(folder: Path) -> None:
-    (folder / "g.yaml").write_text(yaml.safe_dump(CONTENT))
-    read = read_grid(folder / "g.yaml")
-    assert read == Grid(**CONTENT, columns={"": {}}) and read.name == "x" and not read.seeds
-    (folder / "g.yaml").write_text(yaml.safe_dump({**CONTENT, "seeds": [1, 2], "columns": {"a": {}, "b": NOISY}}))
-    assert read_grid(folder / "g.yaml").columns == {"a": {}, "b": NOISY}
+    path = Path("g.yaml")
+    path.write_text(yaml.safe_dump(CONTENT))
+    read = read_grid(path)
+    assert read == Grid(**CONTENT, path="g.yaml", columns={"": {}}) and read.name == "x" and not read.seeds
+    path.write_text(yaml.safe_dump({**CONTENT, "seeds": [1, 2], "columns": {"a": {}, "b": NOISY}}))
+    assert read_grid(path) == Grid(**CONTENT, path="g.yaml", seeds=[1, 2], columns={"a": {}, "b": NOISY})
 
 
 @pytest.mark.parametrize(
@@ -151,25 +153,44 @@ def test_the_table_has_references_means_and_spreads_over_replicas_and_seeds(fold
     a_run(folder / "runs", 1, config([5], seed=1), {**replicas, "test/loss_replica_0": 3, "test/loss_replica_1": 6})
     a_run(folder / "runs", 2, config([5], NOISE), {"test/loss": 0.123456})
     a_run(folder / "runs", 3, config([256, 10], NOISE), {"test/loss": 7, "pca/mse": 8})
-    table = grid_table(grid(references={"pca/mse": "PCA"}), folder / "runs")
-    assert table.splitlines() == [
+    *lines, below = grid_table(grid(references={"pca/mse": "PCA"}), folder / "runs").splitlines()
+    assert lines == [
         "### A grid",
         "",
         "|  | PCA | vanilla error | noisy error |",
         "| --- | ---: | ---: | ---: |",
-        "| small | 4 ± 0 | 3 ± 2.2 | 0.1235 |",
+        "| small | 4 ± 0 | 3.0 ± 2.2 | 0.1235 |",
         "| large | – | – | 7 |",
         "",
-        "Mean ± standard deviation over 0–4 repeats.",
     ]
+    assert below.startswith("Mean ± standard deviation over 0–4 repeats. 4 runs of ")
+    assert "`python sweep.py g.yaml`" in below and below.endswith("Reference: 0.9: the handout.")
 
 
 def test_a_table_with_two_metrics_and_one_column_names_the_metrics_alone(folder: Path) -> None:
     a_run(folder / "runs", 0, config([5]), {"test/loss": 2, "test/mse": 1})
-    one = Grid(**{**CONTENT, "metrics": {"test/loss": "error", "test/mse": "squared error"}}, columns={"": {}})
+    metrics = {"test/loss": "error", "test/mse": "squared error"}
+    one = grid(metrics=metrics, rows={"small": SMALL}, columns={"": {}})
     lines = grid_table(one, folder / "runs").splitlines()
     assert lines[2] == "|  | error | squared error |" and lines[4] == "| small | 2 | 1 |"
-    assert lines[-1] == "Mean ± standard deviation over 1 repeats."
+    assert lines[-1].startswith("Mean ± standard deviation over 1 repeats. 1 runs of ")
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ((0.91, 0.93), "0.920 ± 0.014"),
+        ((100, 400), "250 ± 212"),
+        ((1e-9, 3e-9), "2e-09 ± 1e-09"),
+        ((2.0, 2.0), "2 ± 0"),
+        ((0.123456,), "0.1235"),
+        ((0.0,), "0"),
+    ],
+)
+def test_a_mean_is_told_to_the_digits_of_its_spread(folder: Path, values: tuple[float, ...], told: str) -> None:
+    for seed, value in enumerate(values):
+        a_run(folder / "runs", seed, config([5], seed=seed), {"test/loss": value})
+    assert f"| small | {told} |" in grid_table(grid(columns={"": {}}), folder / "runs")
 
 
 def test_a_grid_that_never_ran_has_no_table(folder: Path) -> None:
