@@ -104,8 +104,10 @@ def draw_repeats(panels: Mapping[str, Mapping[str, Sequence[Curve]]], ylabel: st
         for number, (label, repeats) in enumerate(lines.items()):
             colour = colormaps["viridis"](0.95 * number / max(1, len(lines) - 1))
             values = torch.tensor([values for _, values in repeats])  # (repeats, steps)
-            axes.plot(repeats[0][0], values.mean(dim=0), marker=".", color=colour, label=label)
-            axes.fill_between(repeats[0][0], values.amin(dim=0), values.amax(dim=0), color=colour, alpha=0.2)
+            axes.plot(repeats[0][0], values.mean(dim=0).numpy(), marker=".", color=colour, label=label)
+            axes.fill_between(
+                repeats[0][0], values.amin(dim=0).numpy(), values.amax(dim=0).numpy(), color=colour, alpha=0.2
+            )
             lowest, highest = min(lowest, values.min().item()), max(highest, values.max().item())
         axes.set_title(title, fontsize=10)
         axes.grid(alpha=0.3)

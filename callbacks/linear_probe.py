@@ -82,9 +82,9 @@ class LinearProbe(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        if trainer.sanity_checking or (epoch % self.every_n_epochs and epoch != trainer.max_epochs):
-            return
-        self._log(trainer, pl_module, "val")
+        due = trainer.state.fn != "fit" or epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+        if due and not trainer.sanity_checking:
+            self._log(trainer, pl_module, "val")
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._log(trainer, pl_module, "test")

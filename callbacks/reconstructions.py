@@ -64,8 +64,9 @@ class Reconstructions(Callback):
         if not trainer.is_global_zero:
             return
         inputs, *labels = (tensor[:SCATTERED] for tensor in trainer.datamodule.datasets[split].tensors)
+        parameter = next(pl_module.net.parameters())
         with undisturbed(pl_module):
-            rows, codes = reconstruct(pl_module, inputs.to(pl_module.device), self.num_examples)
+            rows, codes = reconstruct(pl_module, inputs.to(parameter.device, parameter.dtype), self.num_examples)
         shape = getattr(trainer.datamodule, "image_shape", None)
         save_figure(draw_reconstructions(rows, shape, split), f"reconstructions_{split}", trainer)
         if codes.shape[1] >= 2:
@@ -106,10 +107,12 @@ def draw_reconstructions(rows: Mapping[str, Tensor], image_shape: Sequence[int] 
         figure = Figure(figsize=(3.0 * columns, 3.3), layout="constrained")
         for number, axes in enumerate(figure.subplots(1, columns, sharex=True, sharey=True, squeeze=False).flat):
             original = rows["original"][number]
-            axes.plot(*[[original.min(), original.max()]] * 2, color="0.6", linewidth=1)
+            axes.plot(*[[original.min().item(), original.max().item()]] * 2, color="0.6", linewidth=1)
             for name, style in (("corrupted", "x"), ("reconstruction", "o")):
                 if name in rows:
-                    axes.plot(original, rows[name][number], style, markersize=3.5, alpha=0.7, label=name)
+                    axes.plot(
+                        original.numpy(), rows[name][number].numpy(), style, markersize=3.5, alpha=0.7, label=name
+                    )
             axes.set_xlabel("original")
             axes.set_title(f"sample {number + 1}", fontsize=9)
         figure.axes[0].legend(fontsize=8)
@@ -118,7 +121,7 @@ def draw_reconstructions(rows: Mapping[str, Tensor], image_shape: Sequence[int] 
         grid = figure.subplots(len(rows), count, squeeze=False)
         for line, (name, row) in zip(grid, rows.items(), strict=True):
             for axes, image in zip(line, row, strict=True):
-                axes.imshow(image.view(*image_shape), cmap="gray_r", vmin=0, vmax=1)
+                axes.imshow(image.view(*image_shape).numpy(), cmap="gray_r", vmin=0, vmax=1)
                 axes.set_xticks([])
                 axes.set_yticks([])
             line[0].set_ylabel(name, fontsize=9)
@@ -149,7 +152,7 @@ def draw_reconstruction_grid(blocks: Mapping[str, Mapping[str, Tensor]], image_s
             axes.set_frame_on(False)
             if name in rows:
                 strip = torch.cat([image.view(*image_shape) for image in rows[name]], dim=1)
-                axes.imshow(strip, cmap="gray_r", vmin=0, vmax=1)
+                axes.imshow(strip.numpy(), cmap="gray_r", vmin=0, vmax=1)
             if column == 0:
                 axes.set_ylabel(name, fontsize=9, rotation=0, ha="right", va="center")
         grid[0, column].set_title(title, fontsize=11)
@@ -177,7 +180,7 @@ def draw_codes(codes: Tensor, labels: Tensor | None, names: Sequence[str] | None
     for number, label in enumerate(classes):
         of_class = points if label is None else points[labels.cpu() == label]
         name = None if label is None else names[label] if names else str(label)
-        axes.scatter(*of_class.T, s=8, alpha=0.6, linewidths=0, color=f"C{number % 10}", label=name)
+        axes.scatter(*of_class.T.numpy(), s=8, alpha=0.6, linewidths=0, color=f"C{number % 10}", label=name)
     if labels is not None:
         axes.legend(markerscale=2.5, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.set_xlabel("first principal component of the code")

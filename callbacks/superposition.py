@@ -19,7 +19,7 @@ from theory import welch_bound
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KEPT = 0.5  # a feature is kept when its direction is at least this long
+KEPT = 0.5  # a feature is kept when its direction is longer than this
 
 
 class KeptFeatures(NamedTuple):

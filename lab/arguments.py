@@ -70,6 +70,19 @@ class CommandLine:
         """The arguments with parts, such as ``model=…``, layered over the files and under the typed values."""
         return self._assemble([f"--{key}={json.dumps(part)}" for key, part in parts.items() if part is not None])
 
+    @property
+    def typed(self) -> dict[str, Any]:
+        """The config files, and the typed values by their keys as YAML reads them."""
+        values, words = {}, iter(self.overrides)
+        for word in words:
+            key, equals, value = word.removeprefix("--").partition("=")
+            value = value if equals else next(words, "")
+            try:
+                values[key] = yaml.safe_load(value)
+            except yaml.YAMLError:  # the parser will say so, or take it as a word
+                values[key] = value
+        return {"configs": self.configs, "values": values}
+
     def run_name(self, config: Any) -> str:
         """The name of the experiment: that of its config file, or of its classes when it has none."""
         files = self._experiments()

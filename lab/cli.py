@@ -48,6 +48,7 @@ class LabCLI(LightningCLI):
             trainer_defaults={"default_root_dir": "runs"},
             seed_everything_default=0,
             save_config_callback=SaveConfig,
+            save_config_kwargs={"overrides": command_line.typed},
             auto_configure_optimizers=False,
             parser_kwargs={"exit_on_error": False},
         )
@@ -231,10 +232,9 @@ class LabCLI(LightningCLI):
         best, score = self.best.best_model_path, self.best.best_model_score
         if self.trainer.fast_dev_run or not best or score is None:
             return
-        config = self.run_dir / "config.yaml"
         rank_zero_print(f"Best {self.best.monitor}: {float(score):.4g}")
         rank_zero_print(f"Run folder: {self.run_dir}")
-        rank_zero_print(f"Test it: python train.py test --config {config} --ckpt_path {best}")
+        rank_zero_print(f"Test it: python train.py test --config {self.run_dir / 'config.yaml'} --ckpt_path {best}")
         if self._get(self.config, "test_after_fit"):
             self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best, weights_only=True)
             self.after_test()

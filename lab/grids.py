@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from lab.errors import LabError, nearest
-from lab.overrides import FREE, config_file, read_config, typed, values_of
+from lab.overrides import FREE, read_config, typed, values_of
 from lab.runs import fit_minutes, read_metrics, run_versions
 
 KEYS = ("title", "config", "metrics", "columns", "rows", "seeds", "curves", "references")
@@ -76,13 +76,19 @@ class Grid:
 
     def runs(self, cell: Cell, root: Path) -> dict[int, Path]:
         """The newest finished run of a cell for each of its seeds."""
-        stated = {key: value for key, value in values_of(config_file(self.name)).items() if not FREE.match(key)}
+        stated = values_of(yaml.safe_load(Path(self.config).read_text(encoding="utf-8")))
+        kept = {key: value for key, value in stated.items() if not _replaced(key, cell.overrides)}
         found: dict[int, Path] = {}
         for _, run in reversed(list(run_versions(root, self.name))):
             config = read_config(run)
-            seed = config.get("seed_everything")
-            is_it = _agree(values_of(config), {**stated, **cell.overrides})
-            if is_it and self._finished(run) and (not self.seeds or seed in self.seeds):
+            seed, values = config.get("seed_everything"), values_of(config)
+            same = all(key in values and values[key] == value for key, value in kept.items())
+            if (
+                same
+                and _typed(run) == cell.overrides
+                and self._finished(run)
+                and (not self.seeds or seed in self.seeds)
+            ):
                 found[seed] = run
         return dict(sorted(found.items()))
 
@@ -99,16 +105,52 @@ def read_grid(path: Path) -> Grid:
     if not path.is_file():
         there = ", ".join(sorted(file.name for file in path.parent.glob("*.yaml"))) or "no grid"
         raise LabError(f'the grid "{path}" does not exist; {path.parent} holds {there}.')
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    given = set(content) if isinstance(content, dict) else set()
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LabError(f"the grid {path} is no valid YAML: {' '.join(str(error).split())}.") from error
+    given = set(map(str, content)) if isinstance(content, dict) else set()
     missing = {"title", "config", "metrics", "rows"} - given
     if missing or given - set(KEYS):
         wrong = f"lacks {', '.join(sorted(missing))}" if missing else f"has {', '.join(sorted(given - set(KEYS)))}"
         hint = "".join(nearest(key, KEYS) for key in given - set(KEYS))
         raise LabError(f"the grid {path} {wrong}: a grid has the keys {', '.join(KEYS)}{hint}")
-    if not Path(content["config"]).is_file():
-        raise LabError(f'the grid {path} is of the config "{content["config"]}", which does not exist.')
-    return Grid(**{"path": str(path), "columns": {"": {}}, **content})
+    grid = Grid(**{"path": str(path), "columns": {"": {}}, **content})
+    _check(grid)
+    return grid
+
+
+def _check(grid: Grid) -> None:
+    """Raise LabError unless the parts of a grid are of their kinds."""
+    for name in ("metrics", "rows", "columns", "curves", "references"):
+        part, nested = getattr(grid, name), name in ("rows", "columns")
+        kind = dict if nested else str
+        empty = not part and name in ("metrics", "rows", "columns")
+        if not isinstance(part, dict) or empty or not all(isinstance(item, kind) for item in part.values()):
+            what = "the overrides of each, such as {model.net.depth: 2} or {}" if nested else "a label of each"
+            raise LabError(f"{name} of the grid {grid.path} must be names with {what}, but it is {part}.")
+        if not all(isinstance(key, str) for key in part):
+            raise LabError(
+                f"{name} of the grid {grid.path} must have words as names, but has {list(part)}: quote them."
+            )
+    if not isinstance(grid.seeds, list) or not all(isinstance(seed, int) for seed in grid.seeds):
+        raise LabError(f"seeds of the grid {grid.path} must be a list of whole numbers, but it is {grid.seeds}.")
+    if not Path(grid.config).is_file():
+        raise LabError(f'the grid {grid.path} is of the config "{grid.config}", which does not exist.')
+
+
+def _typed(run: Path) -> dict[str, Any] | None:
+    """What was typed beside the config of a run, but for seeds and the like; None where other files were layered."""
+    path = run / "overrides.yaml"
+    typed = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {"configs": [], "values": {}}
+    if len(typed["configs"]) != 1:
+        return None
+    return {key: value for key, value in typed["values"].items() if not FREE.match(key)}
+
+
+def _replaced(key: str, overrides: Mapping[str, Any]) -> bool:
+    """Whether a value of the config may be another in a run with these overrides: it, or the class it belongs to."""
+    return bool(FREE.match(key)) or any(key == other or key.startswith(f"{other}.") for other in overrides)
 
 
 def replica_values(
@@ -135,6 +177,7 @@ def grid_table(grid: Grid, root: Path) -> str | None:
         lines.append("| " + " | ".join([row, *shown]) + " |")
     if not all_runs:
         return None
+    reference = yaml.safe_load(Path(grid.config).read_text(encoding="utf-8")).get("reference", "–")
     counts = "–".join(map(str, sorted({min(repeats), max(repeats)})))
     return "\n".join(
         [
@@ -145,7 +188,7 @@ def grid_table(grid: Grid, root: Path) -> str | None:
             *lines,
             "",
             f"Mean ± standard deviation over {counts} repeats. {len(all_runs)} runs of {fit_minutes(all_runs)} each: "
-            f"`python sweep.py {grid.path}`. Reference: {config_file(grid.name).get('reference', '–')}.",
+            f"`python sweep.py {grid.path}`. Reference: {reference}.",
             "",
         ]
     )
@@ -159,12 +202,10 @@ def _mean_and_spread(runs: list[Mapping[str, tuple[list[int], list[float]]]], na
     values = _last_values(runs, name)
     if not values:
         return "–"
+    if not all(map(math.isfinite, values)):
+        return "not finite"
     mean, spread = statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0
     if spread < 1e-5 * abs(mean) or abs(mean) < 1e-3:
         return f"{mean:.4g} ± {spread:.1g}" if len(values) > 1 else f"{mean:.4g}"
     digits = max(0, 1 - math.floor(math.log10(spread)))  # two of the spread
     return f"{mean:.{digits}f} ± {spread:.{digits}f}"
-
-
-def _agree(values: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
-    return all(key in values and values[key] == value for key, value in expected.items())

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, as_completed
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from types import ModuleType
@@ -66,11 +66,14 @@ def _run_all(grid: Grid, missing: list[tuple[Cell, int | None]], jobs: int, room
             name = ", ".join(part for part in (cell.row, cell.column, "" if seed is None else f"seed {seed}") if part)
             log = logs / f"{name.replace('/', '-')}.log"
             waiting[pool.submit(run_one, _words(grid, cell, seed), rooms, log)] = (name, log)
-        signal.signal(signal.SIGTERM, _stop)
+        before = signal.signal(signal.SIGTERM, _stop)
         try:
             for number, done in enumerate(as_completed(waiting), start=1):
                 name, log = waiting[done]
-                status, seconds = done.result()
+                try:
+                    status, seconds = done.result()
+                except BrokenExecutor:
+                    status, seconds = 1, float("nan")  # somebody killed the process, or the memory was not enough
                 print(f"[{number}/{len(waiting)}] {name}: {'done' if status == 0 else 'FAILED'} in {seconds:.0f} s")
                 if status in (130, 143):
                     raise KeyboardInterrupt
@@ -80,6 +83,8 @@ def _run_all(grid: Grid, missing: list[tuple[Cell, int | None]], jobs: int, room
             pool.shutdown(wait=True, cancel_futures=True)
             print("Stopped; the same command goes on with what is missing.")
             return 130
+        finally:
+            signal.signal(signal.SIGTERM, before)
     print(f"{len(waiting) - len(failed)} runs in {(time.perf_counter() - started) / 60:.1f} min; python report.py")
     for line in failed:
         print(f"failed: {line}", file=sys.stderr)

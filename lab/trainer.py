@@ -1,8 +1,10 @@
 """Lightning's Trainer with one more command, the config that a run keeps, and which process speaks."""
 
 import os
+from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
@@ -20,12 +22,23 @@ class LabTrainer(Trainer):
 
 
 class SaveConfig(SaveConfigCallback):
-    """Saves what repeats the run: the whole configuration, less the checkpoint that it was resumed from."""
+    """Saves what repeats the run: the whole configuration, less the checkpoint that it was resumed from.
 
-    def __init__(self, parser: LightningArgumentParser, config: Namespace, **kwargs: Any) -> None:
+    Beside it, once, ``overrides.yaml``: the config files and the values that were typed.
+    """
+
+    def __init__(
+        self, parser: LightningArgumentParser, config: Namespace, overrides: dict[str, Any], **kwargs: Any
+    ) -> None:
         config = config.clone()
         config.pop("ckpt_path", None)
+        self.overrides = overrides
         super().__init__(parser, config, overwrite=True, **kwargs)
+
+    def save_config(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        path = Path(trainer.log_dir) / "overrides.yaml"
+        if not path.exists():  # a resumed run is still what it was started as
+            path.write_text(yaml.safe_dump(self.overrides, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
     def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         if stage == "fit":
