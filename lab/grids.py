@@ -83,12 +83,8 @@ class Grid:
             config = read_config(run)
             seed, values = config.get("seed_everything"), values_of(config)
             same = all(key in values and values[key] == value for key, value in kept.items())
-            if (
-                same
-                and _typed(run) == cell.overrides
-                and self._finished(run)
-                and (not self.seeds or seed in self.seeds)
-            ):
+            same = same and _typed(run) == _binding(cell.overrides)
+            if same and self._finished(run) and (not self.seeds or seed in self.seeds):
                 found[seed] = run
         return dict(sorted(found.items()))
 
@@ -145,7 +141,12 @@ def _typed(run: Path) -> dict[str, Any] | None:
     typed = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {"configs": [], "values": {}}
     if len(typed["configs"]) != 1:
         return None
-    return {key: value for key, value in typed["values"].items() if not FREE.match(key)}
+    return _binding(typed["values"])
+
+
+def _binding(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values without those that may differ between repeats of an experiment."""
+    return {key: value for key, value in values.items() if not FREE.match(key)}
 
 
 def _replaced(key: str, overrides: Mapping[str, Any]) -> bool:

@@ -45,6 +45,9 @@ def a_run(root: Path, version: int, ran: dict[str, Any], metrics: dict[str, floa
     run = root / "x" / f"version_{version}"
     run.mkdir(parents=True)
     (run / "config.yaml").write_text(yaml.safe_dump(ran))
+    stated = values_of(config())
+    typed = {key: value for key, value in values_of(ran).items() if key not in stated or stated[key] != value}
+    (run / "overrides.yaml").write_text(yaml.safe_dump({"configs": ["configs/x.yaml"], "values": typed}))
     metrics = {"test/loss": 0.25} if metrics is None else metrics
     (run / "metrics.csv").write_text(f"step,{','.join(metrics)}\n9,{','.join(map(str, metrics.values()))}\n")
     return run
@@ -79,6 +82,50 @@ def test_what_is_no_grid_is_told_in_a_sentence(folder: Path, content: Any, messa
     (folder / "g.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(LabError, match=message):
         read_grid(folder / "g.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"rows": {"small": None}}, "rows of the grid .* must be names with the overrides of each"),
+        ({"rows": {}}, "rows of the grid"),
+        ({"rows": ["small"]}, "rows of the grid"),
+        ({"columns": None}, "columns of the grid"),
+        ({"metrics": ["test/loss"]}, "metrics of the grid .* must be names with a label of each"),
+        ({"rows": {1: {}}}, r"rows of the grid .* must have words as names, but has \[1\]: quote them"),
+        ({"seeds": 3}, "seeds of the grid .* must be a list of whole numbers, but it is 3"),
+        ({"seeds": ["a"]}, "seeds of the grid"),
+    ],
+)
+def test_a_part_of_another_kind_is_told_in_a_sentence(folder: Path, content: Any, message: str) -> None:
+    (folder / "g.yaml").write_text(yaml.safe_dump({**CONTENT, **content}))
+    with pytest.raises(LabError, match=message):
+        read_grid(folder / "g.yaml")
+
+
+def test_broken_yaml_is_told_in_a_sentence(folder: Path) -> None:
+    (folder / "g.yaml").write_text("rows: [")
+    with pytest.raises(LabError, match=r"g.yaml is no valid YAML: .* line 1"):
+        read_grid(folder / "g.yaml")
+
+
+def test_a_run_with_another_value_that_the_config_does_not_state_is_no_run_of_the_cell(folder: Path) -> None:
+    plain = grid(rows={"plain": {}}, columns={"": {}})
+    run = a_run(folder / "runs", 0, config(limit_train_batches=2))
+    assert plain.runs(plain.cells[0], folder / "runs") == {}
+    (run / "overrides.yaml").write_text(yaml.safe_dump({"configs": ["configs/x.yaml"], "values": {"data.seed": 0}}))
+    assert plain.runs(plain.cells[0], folder / "runs") == {0: run}
+    (run / "overrides.yaml").write_text(yaml.safe_dump({"configs": ["a.yaml", "b.yaml"], "values": {}}))
+    assert plain.runs(plain.cells[0], folder / "runs") == {}  # a preset was layered over the config
+
+
+def test_a_cell_that_replaces_a_class_of_the_config_does_not_expect_its_arguments(folder: Path) -> None:
+    (folder / "configs" / "x.yaml").write_text(yaml.safe_dump(config(corruption=NOISE)))
+    clean = grid(rows={"clean": {"model.corruption": None}}, columns={"": {}})
+    run = a_run(folder / "runs", 0, config())
+    given = {"configs": ["configs/x.yaml"], "values": {"model.corruption": None}}
+    (run / "overrides.yaml").write_text(yaml.safe_dump(given))
+    assert list(clean.runs(clean.cells[0], folder / "runs")) == [0]
 
 
 def test_a_grid_that_is_not_there_is_told_beside_those_that_are(folder: Path) -> None:
@@ -212,6 +259,8 @@ def test_the_overrides_of_a_committed_grid_are_accepted_and_their_run_is_found(
         words = cell.words(seed if committed.seeds else None)
         assert lab("fit", "--config", committed.config, "--test_after_fit=true", *words, "--print_config") == 0, lab.err
         run = a_run(lab.folder / "runs", version, yaml.safe_load(lab.out), dict.fromkeys(committed.metrics, 1.0))
+        given = {"configs": [committed.config], "values": dict(cell.overrides)}
+        (run / "overrides.yaml").write_text(yaml.safe_dump(given))
         runs.append(lab.folder / "runs" / committed.name / run.name)
     (lab.folder / "runs" / "x").rename(lab.folder / "runs" / committed.name)
     assert [committed.runs(cell, lab.folder / "runs") for cell in shown] == [{seed: run} for run in runs]

@@ -52,6 +52,7 @@ class Sweep:
         run = self.folder / "runs" / "autoencoder_digits" / f"version_{version}"
         run.mkdir(parents=True)
         (run / "config.yaml").write_text(lab.out)
+        (run / "overrides.yaml").write_text(yaml.safe_dump({"configs": [CONFIG], "values": overrides}))
         (run / "metrics.csv").write_text("step,test/loss\n9,0.5\n")
 
 
