@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class PrincipalSubspace(Callback):
-    r"""Logs how far a linear autoencoder is from the closed form of its optimum, after each epoch and in ``test``.
+    r"""Logs how far a linear autoencoder is from the closed form of its optimum, with each validation and in ``test``.
 
     On the training samples X (D, N), centred if the network has biases, with σ_i² the eigenvalues of XXᵀ/N:
     ``pca/angle``: the largest principal angle in degrees between the columns of W₂ and the first K principal
@@ -63,8 +63,9 @@ class PrincipalSubspace(Callback):
         )
         self.subspace = linear_autoencoder_optimum(self.inputs, pl_module.net.bottleneck).subspace
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._log(pl_module)
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._log(pl_module)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._log(pl_module)
