@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lightning.pytorch import Callback
 
-from callbacks import LearningCurves, draw_learning_curves
+from callbacks import LearningCurves, draw_learning_curves, draw_repeats
 from callbacks import learning_curves as module
 from lab import read_metrics
 
@@ -116,3 +116,26 @@ def test_curves_share_one_axis_with_their_lowest_values_marked() -> None:
 def test_the_axis_is_logarithmic_where_the_curves_span_a_decade(values: list[float], scale: str) -> None:
     figure = draw_learning_curves({"loss": (list(range(len(values))), values)}, "a run", "loss")
     assert figure.axes[0].get_yscale() == scale
+
+
+def test_repeats_are_a_line_of_their_mean_in_a_band_of_their_range() -> None:
+    repeats = [([1, 2], [4.0, 1.0]), ([1, 2], [2.0, 3.0])]
+    figure = draw_repeats({"linear": {"k = 5": repeats, "k = 10": repeats[:1]}, "ReLU": {"k = 5": repeats}}, "error")
+    figure.savefig(io.BytesIO())
+    left, right = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == ["linear", "ReLU"]
+    assert {line.get_label(): line.get_xydata().tolist() for line in left.lines} == {
+        "k = 5": [[1, 3.0], [2, 2.0]],
+        "k = 10": [[1, 4.0], [2, 1.0]],
+    }
+    low, high = left.collections[0].get_datalim(left.transData).intervaly
+    assert (low, high) == (1.0, 4.0)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["k = 5", "k = 10"]
+    assert left.get_yscale() == right.get_yscale() == "linear"
+
+
+@pytest.mark.parametrize(("last", "bottom"), [(0.5, 0.5), (1e-9, 1e-2)])
+def test_a_loss_that_falls_to_nothing_leaves_three_decades(last: float, bottom: float) -> None:
+    figure = draw_repeats({"linear": {"k": [([1, 2], [10.0, last])]}}, "error")
+    assert figure.axes[0].get_yscale() == "log"
+    assert figure.axes[0].get_ylim()[0] == pytest.approx(bottom / 1.5)

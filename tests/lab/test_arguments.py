@@ -41,3 +41,12 @@ def test_the_run_is_named_after_the_experiment(tmp_path):
 
 def test_no_words_ask_for_help():
     assert read().arguments == ["--help"]
+
+
+def test_what_was_typed_is_kept_as_values_by_their_keys(tmp_path):
+    config = config_at(tmp_path, "a.yaml")
+    line = read(
+        "fit", "--config", config, "--model.net.depth", "2", "--data.lr=1.0e-3", "--x=null", "--y=[1,", "--z={a: b}"
+    )
+    values = {"model.net.depth": 2, "data.lr": 0.001, "x": None, "y": "[1,", "z": {"a": "b"}}
+    assert line.typed == {"configs": [config], "values": values}

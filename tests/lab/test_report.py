@@ -11,6 +11,7 @@ import yaml
 from running import DIGITS, SMALL, Lab
 
 from lab.errors import LabError
+from lab.grids import Grid
 from lab.report import all_runs, write_results
 
 
@@ -159,3 +160,21 @@ def test_a_run_with_another_attention_is_told_and_tested_by_that_word(lab: Lab) 
     assert saved["model"]["init_args"]["net"]["init_args"]["attention"] == "elu"
     assert lab("test", "--config", str(lab.run() / "config.yaml")) == 0, lab.err
     assert " --model.net.attention elu " in write_results([lab.run()], lab.folder / "RESULTS.md")
+
+
+def test_the_runs_of_a_grid_are_a_table_of_their_own(folder: Path) -> None:
+    finished_run(folder / "runs", 0, 0.9, config())
+    given = {"configs": ["configs/x.yaml"], "values": {}}
+    (folder / "runs" / "x" / "version_0" / "overrides.yaml").write_text(yaml.safe_dump(given))
+    grid = Grid("g.yaml", "A grid", "configs/x.yaml", {"test/acc": "accuracy"}, {"": {}}, {"plain": {}})
+    text = write_results(all_runs(folder / "runs"), folder / "RESULTS.md", grids=[grid])
+    assert "### A grid" in text and "| plain | 0.9 |" in text and "| x |" not in text
+    assert "1 runs of 1.5 min each: `python sweep.py g.yaml`. Reference: 0.94: the handout." in text
+
+
+def test_replicas_are_seeds_of_one_run(folder: Path) -> None:
+    finished_run(folder / "runs", 3, 0.9, metric="probe/test_acc")
+    metrics = folder / "runs" / "x" / "version_3" / "metrics.csv"
+    metrics.write_text("step,probe/test_acc,probe/test_acc_replica_0,probe/test_acc_replica_1\n9,0.9,0.8,1.0\n")
+    ((_, result, seeds, *_),) = rows_of(folder)
+    assert (result, seeds) == ("accuracy of a linear probe 0.9000 ± 0.1414 (below the reference)", "3–4")
