@@ -9,7 +9,8 @@ import torch
 from callbacks import draw_attention_statistics, draw_reconstruction_grid, draw_repeats, draw_superposition, reconstruct
 from lab.errors import LabError
 from lab.files import written_whole
-from lab.grids import Grid, read_grid, replica_values
+from lab.grid_tables import replica_values
+from lab.grids import Grid, read_grid
 from lab.overrides import config_file, overrides_of
 from lab.report import all_runs, write_results
 from lab.runs import load_run, read_metrics
@@ -78,7 +79,7 @@ def draw_superposition_of(grid: Grid) -> None:
 def _save(figure: object, name: str) -> None:
     path = DOCS / f"{name}.png"
     with written_whole(path) as part:
-        figure.savefig(part, dpi=110)
+        figure.savefig(part, dpi=110, bbox_inches="tight")
     print(f"Drawn: {path}")
 
 

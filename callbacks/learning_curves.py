@@ -103,11 +103,10 @@ def draw_repeats(panels: Mapping[str, Mapping[str, Sequence[Curve]]], ylabel: st
     for axes, (title, lines) in zip(grid.flat, panels.items(), strict=False):
         for number, (label, repeats) in enumerate(lines.items()):
             colour = colormaps["viridis"](0.95 * number / max(1, len(lines) - 1))
-            values = torch.tensor([values for _, values in repeats])  # (repeats, steps)
-            axes.plot(repeats[0][0], values.mean(dim=0).numpy(), marker=".", color=colour, label=label)
-            axes.fill_between(
-                repeats[0][0], values.amin(dim=0).numpy(), values.amax(dim=0).numpy(), color=colour, alpha=0.2
-            )
+            steps = sorted(set.intersection(*(set(steps) for steps, _ in repeats)))  # those that all have
+            values = torch.tensor([[dict(zip(*curve, strict=True))[step] for step in steps] for curve in repeats])
+            axes.plot(steps, values.mean(dim=0).numpy(), marker=".", color=colour, label=label)
+            axes.fill_between(steps, values.amin(dim=0).numpy(), values.amax(dim=0).numpy(), color=colour, alpha=0.2)
             lowest, highest = min(lowest, values.min().item()), max(highest, values.max().item())
         axes.set_title(title, fontsize=10)
         axes.grid(alpha=0.3)

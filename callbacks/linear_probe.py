@@ -22,11 +22,11 @@ class LinearProbe(Callback):
     "Understanding intermediate layers using linear classifier probes" (Alain and Bengio, 2017),
     https://arxiv.org/abs/1610.01644. Works for any task with ``encode``, from inputs (B, …) to (B, K), or (R, B, K)
     with a probe for each replica, and a datamodule with labelled ``datasets``. Logs ``probe/val_acc`` at the end of a
-    validation epoch, where it can be monitored, and ``probe/test_acc`` in ``test``. The classifier never sees the
-    split that it is scored on. Each process of several trains the same probe on all the data.
+    validation epoch, where it can be monitored if ``every_n_epochs`` is 1, and ``probe/test_acc`` in ``test``. The
+    classifier never sees the split that it is scored on. Each process of several trains the same probe on all the data.
 
     Args:
-        every_n_epochs: probe after every so many epochs, ≥ 1, and after the last.
+        every_n_epochs: probe after every so many epochs, ≥ 1, and after the last of ``max_epochs``.
         num_labels: how many training samples have a label, ≥ 1, drawn by the seed of the data; all when None.
         epochs: passes over the labelled samples, ≥ 1.
         lr: the first learning rate of Adam, > 0; it falls linearly to zero.

@@ -29,24 +29,24 @@ class PrincipalSubspace(Callback):
 
     On the training samples X (D, N), centred if the network has biases, with σ_i² the eigenvalues of XXᵀ/N:
     ``pca/angle``: the largest principal angle in degrees between the columns of W₂ and the first K principal
-    components; ``pca/loss``: the objective, (1/N)‖X − W₂W₁X‖² + λ‖W₁‖² + λ‖W₂‖², beside ``pca/optimum``, its least
-    value (Σ_{i>K} σ_i² without a penalty); ``pca/residual``: the norm of both first-order conditions in units of
-    (1/N)‖X‖²‖W‖; ``pca/orthonormality``: ‖W₂ᵀW₂ − I‖_F; and with a penalty ``pca/singular_values``: the largest error
-    of a singular value of W₂ in units of the √(1 − λ/σ_i²) that it should have, or its size where that is 0. Draws
-    ``principal_subspace`` when training ends.
+    components; ``pca/loss``: the objective (1/N)‖X − W₂W₁X‖² + λ‖W₁‖² + λ‖W₂‖², at the best biases, beside
+    ``pca/optimum``, its least value (Σ_{i>K} σ_i² without a penalty); ``pca/residual``: the norm of both first-order
+    conditions in units of (1/N)‖X‖²‖W‖; ``pca/orthonormality``: ‖W₂ᵀW₂ − I‖_F; and with a penalty
+    ``pca/singular_values``: the largest error of a singular value of W₂ in units of the √(1 − λ/σ_i²) that it should
+    have, or its size where that is 0. Draws ``principal_subspace`` when training ends.
 
     Raises:
-        ValueError: when the network is no ``nets.Autoencoder`` with one hidden size of at most the inputs, or these are
-            corrupted or unequally important.
+        ValueError: when the network is no ``nets.Autoencoder`` with one hidden size below that of the inputs, or these
+            are corrupted or unequally important.
     """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         linear = isinstance(pl_module.net, Autoencoder) and len(pl_module.net.encoder) == 1
-        narrow = linear and pl_module.net.bottleneck <= pl_module.net.input_dim
+        narrow = linear and pl_module.net.bottleneck < pl_module.net.input_dim
         weighted = getattr(trainer.datamodule, "importance", None) is not None
         if not narrow or weighted or getattr(pl_module, "corruption", None) is not None:
             raise ValueError(
-                "PrincipalSubspace needs nets.Autoencoder with one hidden size, not wider than the inputs, trained on "
+                "PrincipalSubspace needs nets.Autoencoder with one hidden size, narrower than the inputs, trained on "
                 "clean inputs of equal importance: set model.net.hidden_dims to one width and model.corruption to "
                 "null, or take it out of trainer.callbacks."
             )

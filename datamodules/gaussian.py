@@ -24,7 +24,8 @@ class GaussianDataModule(InMemoryDataModule):
         splits: shares of the training, validation and test split; positive, and 1 in sum.
         num_high_variance: directions H of high variance, in 1 … D.
         variance_scale: the highest variance, > 0.
-        variance_decay: each next high variance in units of the one before, in (0, 1].
+        variance_decay: each next high variance in units of the one before, in (0, 1]; with many of them the last may be
+            lower than the 1 of all others.
         batch_size: training samples in a batch, per process, ≥ 1.
         eval_batch_size: samples in a batch of validation, test and prediction, per process, ≥ 1.
         seed: seed of the rotation, of the samples and of the order of the training samples.

@@ -53,7 +53,7 @@ class CommandLine:
                 key, equals, value = word.rpartition("=")
                 line.overrides.append(key + equals + classes.get(value, value))
         for config in line.configs:
-            _check_config(config)
+            check_config(config)
         return line
 
     @property
@@ -103,11 +103,12 @@ def _is_saved(config: Path) -> bool:
     return config.name == "config.yaml" and bool(re.fullmatch(r"version_\d+", config.absolute().parent.name))
 
 
-def _check_config(config: str) -> None:
+def check_config(config: str) -> None:
+    """Raise LabError unless a config file is there and is valid YAML, a mapping."""
     path = Path(config)
     if path.is_file():
         try:
-            yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
         except UnicodeDecodeError as error:
             raise LabError(f"the config file {config} is no text in UTF-8: save it as such.") from error
         except yaml.YAMLError as error:
@@ -115,6 +116,8 @@ def _check_config(config: str) -> None:
             where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
             reason = getattr(error, "problem", None) or error
             raise LabError(f"the config file {config} is no valid YAML{where}: {reason}.") from error
+        if not isinstance(content, dict | None):
+            raise LabError(f"the config file {config} must hold keys and values, but holds a {type(content).__name__}.")
         return
     there = sorted(file.name for file in path.parent.glob("*.yaml"))
     hint = nearest(path.name, there)

@@ -1,7 +1,5 @@
-"""Grids of experiments: what to run, which runs there are already, and their results as a table."""
+"""Grids of experiments: what to run, and which runs there are already."""
 
-import math
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +7,10 @@ from typing import Any
 
 import yaml
 
+from lab.arguments import check_config
 from lab.errors import LabError, nearest
 from lab.overrides import FREE, read_config, typed, values_of
-from lab.runs import fit_minutes, read_metrics, run_versions
+from lab.runs import read_metrics, run_versions
 
 KEYS = ("title", "config", "metrics", "columns", "rows", "seeds", "curves", "references")
 
@@ -47,7 +46,7 @@ class Grid:
         metrics: metrics of the table, and how they are called in it.
         columns: overrides by column.
         rows: overrides by row.
-        seeds: seeds to run, each for the weights and the data; the config's own when empty.
+        seeds: seeds to run, each for the weights and the data; the config's own alone when empty.
         curves: the metric to draw over training, and the label of its axis; none when empty.
         references: metrics that hold for a whole row, taken from its first column, and how they are called.
     """
@@ -76,16 +75,15 @@ class Grid:
 
     def runs(self, cell: Cell, root: Path) -> dict[int, Path]:
         """The newest finished run of a cell for each of its seeds."""
-        stated = values_of(yaml.safe_load(Path(self.config).read_text(encoding="utf-8")))
-        kept = {key: value for key, value in stated.items() if not _replaced(key, cell.overrides)}
+        config = yaml.safe_load(Path(self.config).read_text(encoding="utf-8"))
+        stated = {key: value for key, value in values_of(config).items() if not _replaced(key, cell.overrides)}
+        seeds = self.seeds or [config.get("seed_everything", 0)]
         found: dict[int, Path] = {}
         for _, run in reversed(list(run_versions(root, self.name))):
-            config = read_config(run)
-            seed, values = config.get("seed_everything"), values_of(config)
-            same = all(key in values and values[key] == value for key, value in kept.items())
-            same = same and _typed(run) == _binding(cell.overrides)
-            if same and self._finished(run) and (not self.seeds or seed in self.seeds):
-                found[seed] = run
+            ran = read_config(run)
+            same = _typed(run) == _binding(cell.overrides) and _within(stated, values_of(ran))
+            if same and ran.get("seed_everything") in seeds and self._finished(run):
+                found[ran["seed_everything"]] = run
         return dict(sorted(found.items()))
 
     def _finished(self, run: Path) -> bool:
@@ -131,8 +129,9 @@ def _check(grid: Grid) -> None:
             )
     if not isinstance(grid.seeds, list) or not all(isinstance(seed, int) for seed in grid.seeds):
         raise LabError(f"seeds of the grid {grid.path} must be a list of whole numbers, but it is {grid.seeds}.")
-    if not Path(grid.config).is_file():
+    if not isinstance(grid.config, str) or not Path(grid.config).is_file():
         raise LabError(f'the grid {grid.path} is of the config "{grid.config}", which does not exist.')
+    check_config(grid.config)
 
 
 def _typed(run: Path) -> dict[str, Any] | None:
@@ -151,62 +150,14 @@ def _binding(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _replaced(key: str, overrides: Mapping[str, Any]) -> bool:
     """Whether a value of the config may be another in a run with these overrides: it, or the class it belongs to."""
-    return bool(FREE.match(key)) or any(key == other or key.startswith(f"{other}.") for other in overrides)
+    free = FREE.match(key) and key != "trainer.callbacks"  # a probe has its settings there
+    return bool(free) or any(key == other or key.startswith(f"{other}.") for other in overrides)
 
 
-def replica_values(
-    metrics: Mapping[str, tuple[list[int], list[float]]], name: str
-) -> list[tuple[list[int], list[float]]]:
-    """A metric of every replica of a run, or of the run itself where it has none."""
-    each = [logged for key, logged in metrics.items() if key.startswith(f"{name}_replica_")]
-    return each or [metrics[name]]
-
-
-def grid_table(grid: Grid, root: Path) -> str | None:
-    """The results of a grid in Markdown, mean ± standard deviation over replicas and seeds; None where it never ran."""
-    names = [f"{column} {label}".strip() for column in grid.columns for label in grid.metrics.values()]
-    header = ["", *grid.references.values(), *names]
-    lines, repeats, all_runs = [], set(), []
-    for row in grid.rows:
-        cells = [cell for cell in grid.cells if cell.row == row]
-        runs = [list(grid.runs(cell, root).values()) for cell in cells]
-        all_runs += [run for of_cell in runs for run in of_cell]
-        metrics = [[read_metrics(run) for run in of_cell] for of_cell in runs]
-        repeats |= {len(_last_values(of_cell, next(iter(grid.metrics)))) for of_cell in metrics}
-        shown = [_mean_and_spread(metrics[0], name) for name in grid.references]
-        shown += [_mean_and_spread(of_cell, name) for of_cell in metrics for name in grid.metrics]
-        lines.append("| " + " | ".join([row, *shown]) + " |")
-    if not all_runs:
-        return None
-    reference = yaml.safe_load(Path(grid.config).read_text(encoding="utf-8")).get("reference", "–")
-    counts = "–".join(map(str, sorted({min(repeats), max(repeats)})))
-    return "\n".join(
-        [
-            f"### {grid.title}",
-            "",
-            "| " + " | ".join(header) + " |",
-            "| --- |" + " ---: |" * (len(header) - 1),
-            *lines,
-            "",
-            f"Mean ± standard deviation over {counts} repeats. {len(all_runs)} runs of {fit_minutes(all_runs)} each: "
-            f"`python sweep.py {grid.path}`. Reference: {reference}.",
-            "",
-        ]
-    )
-
-
-def _last_values(runs: list[Mapping[str, tuple[list[int], list[float]]]], name: str) -> list[float]:
-    return [values[-1] for metrics in runs if name in metrics for _, values in replica_values(metrics, name)]
-
-
-def _mean_and_spread(runs: list[Mapping[str, tuple[list[int], list[float]]]], name: str) -> str:
-    values = _last_values(runs, name)
-    if not values:
-        return "–"
-    if not all(map(math.isfinite, values)):
-        return "not finite"
-    mean, spread = statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0
-    if spread < 1e-5 * abs(mean) or abs(mean) < 1e-3:
-        return f"{mean:.4g} ± {spread:.1g}" if len(values) > 1 else f"{mean:.4g}"
-    digits = max(0, 1 - math.floor(math.log10(spread)))  # two of the spread
-    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
+def _within(stated: Any, ran: Any) -> bool:
+    """Whether what a config states is part of what ran, where defaults have been filled in."""
+    if isinstance(stated, dict) and isinstance(ran, dict):
+        return all(key in ran and _within(value, ran[key]) for key, value in stated.items())
+    if isinstance(stated, list) and isinstance(ran, list):
+        return len(stated) == len(ran) and all(map(_within, stated, ran))
+    return stated == ran

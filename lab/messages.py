@@ -36,6 +36,8 @@ def explain(error: BaseException, options: list[str]) -> str | None:
         return f"a package is missing ({missing}): install it with pip."
     if isinstance(error, MisconfigurationException) or re.search(r"invalid (strategy|accelerator)", str(error)):
         return _explain_configuration(str(error))
+    if found := re.search(r"(\S+) is not in bounds, numpy accepts from (\d+) to (\d+)", str(error)):
+        return f"seed_everything must be a whole number from {found[2]} to {found[3]}, but it is {found[1]}."
     if "does not allow for gradient clipping" in str(error):
         return "trainer.gradient_clip_val needs an optimizer that is not fused here: add --model.optimizer.fused false."
     if "Error(s) in loading state_dict" in str(error):

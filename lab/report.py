@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.files import written_whole
-from lab.grids import Grid, grid_table, replica_values
+from lab.grid_tables import grid_table, replica_values
+from lab.grids import Grid
 from lab.overrides import config_file, overrides_of, read_config
 from lab.runs import fit_minutes, read_metrics, run_versions
 

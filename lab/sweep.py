@@ -135,8 +135,8 @@ def _words(grid: Grid, cell: Cell, seed: int | None) -> list[str]:
 
 
 def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else ["it never started, or was killed"]
+    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 def _parse(typed: Sequence[str]) -> argparse.Namespace:

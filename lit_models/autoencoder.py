@@ -20,11 +20,11 @@ class LitAutoencoder(LitTask):
     loss = mean over samples and inputs of (net(corruption(x)) − x)². With ``weight_penalty`` λ > 0 it is summed over
     the inputs instead, so that for the linear autoencoder without biases it is exactly
     (1/n)‖X − W₂W₁X‖²_F + λ‖W₁‖²_F + λ‖W₂‖²_F ("Loss Landscapes of Regularized Linear Autoencoders", Kunin et al.,
-    2019, https://arxiv.org/abs/1901.08168); all weight matrices are penalised, biases are not. With the same sum as the
-    loss an optimizer's ``weight_decay = 2λ`` does the same where it adds decay · weight to the gradient, as torch's SGD
-    and Adam do; AdamW shrinks the weights past its adaptive step, which minimises no penalised loss. (With the mean
-    over D inputs as the loss, SGD's weight decay w stands for λ = D·w/2.) Where the datamodule has ``importance``
-    (D,), each squared error is weighted by it.
+    2019, https://arxiv.org/abs/1901.08168); all weight matrices are penalised, biases are not. Without biases and with
+    the same sum as the loss an optimizer's ``weight_decay = 2λ`` does the same where it adds decay · weight to the
+    gradient, as torch's SGD and Adam do; AdamW shrinks the weights past its adaptive step, which minimises no penalised
+    loss. (With the mean over D inputs as the loss, SGD's weight decay w stands for λ = D·w/2.) Where the datamodule has
+    ``importance`` (D,), each squared error is weighted by it.
 
     Logs ``train/loss``, and of the clean inputs of the other splits ``<split>/loss``; beside it ``<split>/mse``, the
     mean-squared reconstruction error, where a penalty or the importance makes it another. Under R > 1 replicas these
@@ -127,7 +127,9 @@ class LitAutoencoder(LitTask):
         corrupted = []
         with torch.random.fork_rng(devices=[inputs.device] if inputs.is_cuda else []):
             for number in range(self.num_replicas):
-                torch.manual_seed(int(np.random.SeedSequence((self.seed + number, *position)).generate_state(1)[0]))
+                seed = int(np.random.SeedSequence((self.seed + number, *position)).generate_state(1)[0])
+                # torch.manual_seed seeds every device, which takes 1 ms where there is none.
+                (torch if inputs.is_cuda else torch.default_generator).manual_seed(seed)
                 corrupted.append(self.corruption(inputs))
         return corrupted[0] if self.num_replicas == 1 else torch.stack(corrupted)
 

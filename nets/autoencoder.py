@@ -38,7 +38,7 @@ class Autoencoder(nn.Module):
     def __init__(
         self,
         input_dim: int,
-        hidden_dims: Sequence[int],
+        hidden_dims: list[int],
         activation: type[nn.Module] = nn.ReLU,
         bias: bool = True,
     ) -> None:

@@ -200,7 +200,7 @@ def test_what_is_no_linear_autoencoder_of_clean_inputs_is_refused(
     make_trainer: Callable, task: LightningModule
 ) -> None:
     with pytest.raises(
-        ValueError, match=r"PrincipalSubspace needs nets.Autoencoder with one hidden size, not wider than"
+        ValueError, match=r"PrincipalSubspace needs nets.Autoencoder with one hidden size, narrower than"
     ):
         make_trainer(callbacks=[PrincipalSubspace()]).test(task, datamodule=Cloud(), verbose=False)
 

@@ -1,61 +1,25 @@
-"""Grids of experiments: read from files, typed as words, found among runs, and told in a table."""
+"""Grids of experiments: read from files, typed as words, and found among runs."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from grid_runs import CONTENT, LARGE, NOISE, NOISY, SMALL, a_run, config, grid, write_config
 from running import ROOT, Lab
 
 from lab.errors import LabError
-from lab.grids import Cell, Grid, grid_table, read_grid
+from lab.grids import Cell, Grid, read_grid
 from lab.overrides import values_of
 
 GRIDS = sorted((ROOT / "configs" / "grids").glob("*.yaml"))
-NOISE = {"class_path": "nets.GaussianNoise", "init_args": {"std": 0.5}}
-SMALL, LARGE = {"model.net.hidden_dims": [5]}, {"model.net.hidden_dims": [256, 10]}
-NOISY = {"model.corruption": "nets.GaussianNoise", "model.corruption.std": 0.5}
-CONTENT = {"title": "A grid", "config": "configs/x.yaml", "metrics": {"test/loss": "error"}, "rows": {"small": SMALL}}
-
-
-def config(
-    hidden_dims: tuple[int, ...] = (16,), corruption: Any = None, seed: int = 0, **trainer: Any
-) -> dict[str, Any]:
-    net = {"class_path": "nets.Autoencoder", "init_args": {"hidden_dims": list(hidden_dims)}}
-    return {
-        "seed_everything": seed,
-        "reference": "0.9: the handout",
-        "trainer": {"max_epochs": 5, "callbacks": [{"class_path": "callbacks.LinearProbe"}], **trainer},
-        "model": {"class_path": "lit_models.LitAutoencoder", "init_args": {"net": net, "corruption": corruption}},
-        "data": {"class_path": "datamodules.DigitsDataModule", "init_args": {"seed": seed}},
-    }
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with the file configs/x.yaml."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "x.yaml").write_text(yaml.safe_dump(config()))
-    return tmp_path
-
-
-def a_run(root: Path, version: int, ran: dict[str, Any], metrics: dict[str, float] | None = None) -> Path:
-    """A run folder with the metrics of one test; ``test/loss`` alone when None."""
-    run = root / "x" / f"version_{version}"
-    run.mkdir(parents=True)
-    (run / "config.yaml").write_text(yaml.safe_dump(ran))
-    stated = values_of(config())
-    typed = {key: value for key, value in values_of(ran).items() if key not in stated or stated[key] != value}
-    (run / "overrides.yaml").write_text(yaml.safe_dump({"configs": ["configs/x.yaml"], "values": typed}))
-    metrics = {"test/loss": 0.25} if metrics is None else metrics
-    (run / "metrics.csv").write_text(f"step,{','.join(metrics)}\n9,{','.join(map(str, metrics.values()))}\n")
-    return run
-
-
-def grid(**others: Any) -> Grid:
-    given = {"path": "g.yaml", "rows": {"small": SMALL, "large": LARGE}, "columns": {"vanilla": {}, "noisy": NOISY}}
-    return Grid(**{**CONTENT, **given, **others})
+    return write_config(tmp_path)
 
 
 def test_a_grid_is_read_from_a_file_and_has_one_column_when_it_names_none(folder: Path) -> None:
@@ -119,6 +83,25 @@ def test_a_run_with_another_value_that_the_config_does_not_state_is_no_run_of_th
     assert plain.runs(plain.cells[0], folder / "runs") == {}  # a preset was layered over the config
 
 
+def test_a_run_with_another_probe_than_the_config_states_is_no_run_of_the_cell(folder: Path) -> None:
+    plain = grid(rows={"plain": {}}, columns={"": {}})
+    probe = {"class_path": "callbacks.LinearProbe", "init_args": {"epochs": 10}}
+    a_run(folder / "runs", 0, config(callbacks=[{**probe, "init_args": {"epochs": 10, "lr": 0.1}}]))
+    for run in (folder / "runs" / "x").iterdir():
+        (run / "overrides.yaml").write_text(yaml.safe_dump({"configs": ["configs/x.yaml"], "values": {}}))
+    for stated, found in (([probe], [0]), ([{**probe, "init_args": {"epochs": 20}}], []), ([probe, probe], [])):
+        (folder / "configs" / "x.yaml").write_text(yaml.safe_dump(config(callbacks=stated)))
+        assert list(plain.runs(plain.cells[0], folder / "runs")) == found
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", "rows: ["])
+def test_a_grid_of_a_config_that_is_none_is_told_in_a_sentence(folder: Path, content: str) -> None:
+    (folder / "g.yaml").write_text(yaml.safe_dump(CONTENT))
+    (folder / "configs" / "x.yaml").write_text(content)
+    with pytest.raises(LabError, match=r"the config file configs/x.yaml (must hold keys and values|is no valid YAML)"):
+        read_grid(folder / "g.yaml")
+
+
 def test_a_cell_that_replaces_a_class_of_the_config_does_not_expect_its_arguments(folder: Path) -> None:
     (folder / "configs" / "x.yaml").write_text(yaml.safe_dump(config(corruption=NOISE)))
     clean = grid(rows={"clean": {"model.corruption": None}}, columns={"": {}})
@@ -167,7 +150,7 @@ def test_each_cell_finds_its_own_run_and_no_other(folder: Path) -> None:
 
 
 def test_where_and_how_a_run_ran_makes_no_other_cell(folder: Path) -> None:
-    run = a_run(folder / "runs", 0, config([5], callbacks=None, accelerator="gpu", devices=2))
+    run = a_run(folder / "runs", 0, config([5], accelerator="gpu", devices=2, log_every_n_steps=7))
     assert grid().runs(grid().cells[0], folder / "runs") == {0: run}
 
 
@@ -179,71 +162,13 @@ def test_the_newest_finished_run_wins(folder: Path) -> None:
     assert grid().runs(grid().cells[0], folder / "runs") == {0: newest}
 
 
-@pytest.mark.parametrize(("seeds", "found"), [([], [0, 1, 2]), ([2, 0], [0, 2]), ([0, 7], [0])])
-def test_seeds_are_those_of_the_grid_or_any(folder: Path, seeds: list[int], found: list[int]) -> None:
+@pytest.mark.parametrize(("seeds", "found"), [([], [0]), ([2, 0], [0, 2]), ([0, 7], [0])])
+def test_seeds_are_those_of_the_grid_or_that_of_the_config(folder: Path, seeds: list[int], found: list[int]) -> None:
     for version, seed in enumerate((2, 0, 1, 0)):
         a_run(folder / "runs", version, config([5], seed=seed))
     runs = grid(seeds=seeds).runs(grid().cells[0], folder / "runs")
     versions = {0: 3, 1: 2, 2: 0}
     assert [(seed, run.name) for seed, run in runs.items()] == [(seed, f"version_{versions[seed]}") for seed in found]
-
-
-def test_the_table_has_references_means_and_spreads_over_replicas_and_seeds(folder: Path) -> None:
-    replicas = {
-        "test/loss_replica_0": 1,
-        "test/loss_replica_1": 2,
-        "test/loss": 1.5,
-        "test/loss_std": 0.7,
-        "pca/mse": 4,
-    }
-    a_run(folder / "runs", 0, config([5], seed=0), replicas)
-    a_run(folder / "runs", 1, config([5], seed=1), {**replicas, "test/loss_replica_0": 3, "test/loss_replica_1": 6})
-    a_run(folder / "runs", 2, config([5], NOISE), {"test/loss": 0.123456})
-    a_run(folder / "runs", 3, config([256, 10], NOISE), {"test/loss": 7, "pca/mse": 8})
-    *lines, below = grid_table(grid(references={"pca/mse": "PCA"}), folder / "runs").splitlines()
-    assert lines == [
-        "### A grid",
-        "",
-        "|  | PCA | vanilla error | noisy error |",
-        "| --- | ---: | ---: | ---: |",
-        "| small | 4 ± 0 | 3.0 ± 2.2 | 0.1235 |",
-        "| large | – | – | 7 |",
-        "",
-    ]
-    assert below.startswith("Mean ± standard deviation over 0–4 repeats. 4 runs of ")
-    assert "`python sweep.py g.yaml`" in below and below.endswith("Reference: 0.9: the handout.")
-
-
-def test_a_table_with_two_metrics_and_one_column_names_the_metrics_alone(folder: Path) -> None:
-    a_run(folder / "runs", 0, config([5]), {"test/loss": 2, "test/mse": 1})
-    metrics = {"test/loss": "error", "test/mse": "squared error"}
-    one = grid(metrics=metrics, rows={"small": SMALL}, columns={"": {}})
-    lines = grid_table(one, folder / "runs").splitlines()
-    assert lines[2] == "|  | error | squared error |" and lines[4] == "| small | 2 | 1 |"
-    assert lines[-1].startswith("Mean ± standard deviation over 1 repeats. 1 runs of ")
-
-
-@pytest.mark.parametrize(
-    ("values", "told"),
-    [
-        ((0.91, 0.93), "0.920 ± 0.014"),
-        ((100, 400), "250 ± 212"),
-        ((1e-9, 3e-9), "2e-09 ± 1e-09"),
-        ((2.0, 2.0), "2 ± 0"),
-        ((0.123456,), "0.1235"),
-        ((0.0,), "0"),
-    ],
-)
-def test_a_mean_is_told_to_the_digits_of_its_spread(folder: Path, values: tuple[float, ...], told: str) -> None:
-    for seed, value in enumerate(values):
-        a_run(folder / "runs", seed, config([5], seed=seed), {"test/loss": value})
-    assert f"| small | {told} |" in grid_table(grid(columns={"": {}}), folder / "runs")
-
-
-def test_a_grid_that_never_ran_has_no_table(folder: Path) -> None:
-    assert grid_table(grid(), folder / "runs") is None
-    a_run(folder / "runs", 0, config([7]))  # of another experiment
-    assert grid_table(grid(), folder / "runs") is None
 
 
 @pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 from running import DIGITS, ROOT, SMALL
 
 from lab import read_metrics
@@ -38,3 +39,18 @@ def test_two_processes_score_a_checkpoint_exactly_as_one(lab):
     loss_one, loss_two = metrics["test/loss"][1]
     assert abs(loss_one - loss_two) < 1e-5
     assert not lab.run(version=1).exists()
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_probe_an_autoencoder(lab):
+    config = ["--config", str(ROOT / "configs" / "autoencoder_digits.yaml"), "--trainer.max_epochs=2"]
+    config += ["--trainer.callbacks=[callbacks.LinearProbe, callbacks.PCABaseline]"]
+    preset = str(ROOT / "configs" / "presets" / "two_processes.yaml")
+    finished = python("fit", *config, "--config", preset, cwd=lab.folder)
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    run = lab.run("autoencoder_digits")
+    assert lab("test", *config) == 0
+    metrics = read_metrics(run)
+    for name in ("probe/test_acc", "probe/test_acc_replica_2", "pca/test_acc", "test/loss"):
+        two, one = metrics[name][1]
+        assert abs(one - two) < 1e-4, name

@@ -1,0 +1,73 @@
+"""The results of a grid in a table: means, spreads, references."""
+
+from pathlib import Path
+
+import pytest
+from grid_runs import NOISE, SMALL, a_run, config, grid, write_config
+
+from lab.grid_tables import grid_table
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the file configs/x.yaml."""
+    monkeypatch.chdir(tmp_path)
+    return write_config(tmp_path)
+
+
+def test_the_table_has_references_means_and_spreads_over_replicas_and_seeds(folder: Path) -> None:
+    replicas = {
+        "test/loss_replica_0": 1,
+        "test/loss_replica_1": 2,
+        "test/loss": 1.5,
+        "test/loss_std": 0.7,
+        "pca/mse": 4,
+    }
+    a_run(folder / "runs", 0, config([5], seed=0), replicas)
+    a_run(folder / "runs", 1, config([5], seed=1), {**replicas, "test/loss_replica_0": 3, "test/loss_replica_1": 6})
+    a_run(folder / "runs", 2, config([5], NOISE), {"test/loss": 0.123456})
+    a_run(folder / "runs", 3, config([256, 10], NOISE), {"test/loss": 7, "pca/mse": 8})
+    *lines, below = grid_table(grid(references={"pca/mse": "PCA"}), folder / "runs").splitlines()
+    assert lines == [
+        "### A grid",
+        "",
+        "|  | PCA | vanilla error | noisy error |",
+        "| --- | ---: | ---: | ---: |",
+        "| small | 4 ± 0 | 3.0 ± 2.2 | 0.1235 |",
+        "| large | – | – | 7 |",
+        "",
+    ]
+    assert below.startswith("Mean ± standard deviation over 0–4 repeats. 4 runs of ")
+    assert "`python sweep.py g.yaml`" in below and below.endswith("Reference: 0.9: the handout.")
+
+
+def test_a_table_with_two_metrics_and_one_column_names_the_metrics_alone(folder: Path) -> None:
+    a_run(folder / "runs", 0, config([5]), {"test/loss": 2, "test/mse": 1})
+    metrics = {"test/loss": "error", "test/mse": "squared error"}
+    one = grid(metrics=metrics, rows={"small": SMALL}, columns={"": {}})
+    lines = grid_table(one, folder / "runs").splitlines()
+    assert lines[2] == "|  | error | squared error |" and lines[4] == "| small | 2 | 1 |"
+    assert lines[-1].startswith("Mean ± standard deviation over 1 repeats. 1 runs of ")
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ((0.91, 0.93), "0.920 ± 0.014"),
+        ((100, 400), "250 ± 212"),
+        ((1e-9, 3e-9), "2e-09 ± 1e-09"),
+        ((2.0, 2.0), "2 ± 0"),
+        ((0.123456,), "0.1235"),
+        ((0.0,), "0"),
+    ],
+)
+def test_a_mean_is_told_to_the_digits_of_its_spread(folder: Path, values: tuple[float, ...], told: str) -> None:
+    for seed, value in enumerate(values):
+        a_run(folder / "runs", seed, config([5], seed=seed), {"test/loss": value})
+    assert f"| small | {told} |" in grid_table(grid(columns={"": {}}), folder / "runs")
+
+
+def test_a_grid_that_never_ran_has_no_table(folder: Path) -> None:
+    assert grid_table(grid(), folder / "runs") is None
+    a_run(folder / "runs", 0, config([7]))  # of another experiment
+    assert grid_table(grid(), folder / "runs") is None
