@@ -119,23 +119,19 @@ class LinearProbe(Callback):
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """A linear classifier of standardised features, one for each replica.
+    """A linear classifier, one for each replica.
 
     Args:
-        mean: mean of each feature, (R, 1, K).
-        scale: what the centred features are divided by, (R, 1, K).
         weight: (R, C, K).
         bias: (R, 1, C).
     """
 
-    mean: Tensor
-    scale: Tensor
     weight: Tensor
     bias: Tensor
 
     def __call__(self, features: Tensor) -> Tensor:
         """The logits (R, B, C) of the features (R, B, K)."""
-        return torch.baddbmm(self.bias, (features - self.mean) / self.scale, self.weight.mT)
+        return torch.baddbmm(self.bias, features, self.weight.mT)
 
 
 def encode(pl_module: LightningModule, inputs: Tensor) -> Tensor:
@@ -175,23 +171,27 @@ def fit_linear_classifier(
     Shapes:
         features (R, B, K), labels (B,) in [0, C)
     """
-    mean, scale = features.mean(dim=1, keepdim=True), features.std(dim=1, keepdim=True, correction=0)
-    scale = torch.where(scale > 1e-6 * scale.amax(dim=2, keepdim=True), scale, 1.0)  # a dead feature stays as it is
     order = torch.randperm(len(labels), generator=generator).to(labels.device)
-    batches = ((features[:, order] - mean) / scale).split(batch_size, dim=1)
+    features = features[:, order]
+    mean = features.mean(dim=1, keepdim=True)
+    features.sub_(mean)
+    scale = features.square().mean(dim=1, keepdim=True).sqrt()
+    scale = torch.where(scale > 1e-6 * scale.amax(dim=2, keepdim=True), scale, 1.0)  # a dead feature stays as it is
+    batches = features.div_(scale).split(batch_size, dim=1)
     targets = labels[order].expand(len(features), -1).split(batch_size, dim=1)  # the same for all replicas
     weight = features.new_zeros(len(features), num_classes, features.shape[2]).requires_grad_()
-    bias = features.new_zeros(len(features), 1, num_classes).requires_grad_()
+    bias = features.new_zeros(len(features), num_classes, 1).requires_grad_()
     optimizer = torch.optim.Adam([weight, bias], lr=lr, fused=True)
     num_steps = epochs * len(batches)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 1 / num_steps, num_steps)
     for _ in range(epochs):
         for batch, target in zip(batches, targets, strict=True):
             with torch.enable_grad():
-                logits = torch.baddbmm(bias, batch, weight.mT)  # (R, B, C)
-                loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="sum") / batch.shape[1]
+                logits = torch.baddbmm(bias, weight, batch.mT)  # (R, C, B)
+                loss = F.cross_entropy(logits, target, reduction="sum") / batch.shape[1]
                 (loss + weight_penalty * weight.square().sum()).backward()
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
-    return LinearClassifier(mean, scale, weight.detach(), bias.detach())
+    weight = weight.detach() / scale  # of the features as they came
+    return LinearClassifier(weight, bias.detach().mT - mean @ weight.mT)

@@ -84,8 +84,9 @@ def test_under_a_penalty_each_replica_has_the_weights_and_probabilities_of_sciki
     labels = (scores + torch.randn(200, 3, generator=generator) * scores.std()).argmax(dim=1)
     training = {"epochs": 300, "lr": 0.1, "batch_size": 1000, "weight_penalty": weight_penalty}
     classifier = fit_linear_classifier(features, labels, 3, generator=generator, **training)
-    origin, logits = classifier(classifier.mean), classifier(features)
-    weights = classifier(classifier.mean + classifier.scale * torch.eye(5)) - origin  # (R, K, C), of standard features
+    mean, scale = features.mean(dim=1, keepdim=True), features.std(dim=1, keepdim=True, correction=0)
+    origin, logits = classifier(mean), classifier(features)
+    weights = classifier(mean + scale * torch.eye(5)) - origin  # (R, K, C), of standard features
     for replica, inputs in enumerate(features):
         standardised, inverse = StandardScaler().fit_transform(inputs), 1 / (2 * weight_penalty * len(labels))
         reference = LogisticRegression(C=inverse, tol=1e-8, max_iter=1000).fit(standardised, labels)
