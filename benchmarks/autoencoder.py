@@ -13,8 +13,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import count
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -97,14 +99,28 @@ def compare_grid(arguments: argparse.Namespace) -> Comparison:
             for side, values in enumerate(seconds.values()):
                 values.append(timed[side])
             print(f"{cell.row}, {cell.column}: {timed[0]:.1f} and {timed[1]:.1f} s", file=sys.stderr, flush=True)
+        together = _run_in_two_processes(grid, cells, arguments.epochs, Path(folder))
     totals = [sum(values) for values in seconds.values()]
     measurements = [
         Measurement(name, values, {"in all (s)": f"{total:,.0f}"})
         for (name, values), total in zip(seconds.items(), totals, strict=True)
     ]
-    verdict = _verdict(totals[0] / totals[1], TARGETS["grid"], "the plain loop, over all of them")
+    verdict = _verdict(totals[0] / totals[1], TARGETS["grid"], "the plain loop, over all of them, in one process")
+    share = _verdict(together / totals[1], TARGETS["grid"], "the plain loop")
+    verdict += (
+        f" Two at a time, as sweep.py --jobs 2 runs them, {together:,.0f} s with the start of both processes: {both}"
+    )
     title = f"Experiment 1: {len(cells)} autoencoders of the Gaussian, three repeats, {arguments.epochs} epochs each"
     return Comparison(title, "s an experiment", measurements, verdict, machine())
+
+
+def _run_in_two_processes(grid: Grid, cells: list[Cell], epochs: int, folder: Path) -> float:
+    start = time.perf_counter()
+    with ProcessPoolExecutor(2, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        waiting = [pool.submit(_run_cell, grid, cell, epochs, folder) for cell in cells]
+        for done in waiting:
+            done.result()
+    return time.perf_counter() - start
 
 
 def _run_cell(grid: Grid, cell: Cell, epochs: int, folder: Path) -> float:
