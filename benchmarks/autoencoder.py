@@ -107,9 +107,7 @@ def compare_grid(arguments: argparse.Namespace) -> Comparison:
     ]
     verdict = _verdict(totals[0] / totals[1], TARGETS["grid"], "the plain loop, over all of them, in one process")
     share = _verdict(together / totals[1], TARGETS["grid"], "the plain loop")
-    verdict += (
-        f" Two at a time, as sweep.py --jobs 2 runs them, {together:,.0f} s with the start of both processes: {both}"
-    )
+    verdict += f" Two at a time, as by sweep.py --jobs 2, {together:,.0f} s with the start of both processes. {share}"
     title = f"Experiment 1: {len(cells)} autoencoders of the Gaussian, three repeats, {arguments.epochs} epochs each"
     return Comparison(title, "s an experiment", measurements, verdict, machine())
 
