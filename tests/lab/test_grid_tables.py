@@ -27,7 +27,7 @@ def test_the_table_has_references_means_and_spreads_over_replicas_and_seeds(fold
     a_run(folder / "runs", 1, config([5], seed=1), {**replicas, "test/loss_replica_0": 3, "test/loss_replica_1": 6})
     a_run(folder / "runs", 2, config([5], NOISE), {"test/loss": 0.123456})
     a_run(folder / "runs", 3, config([256, 10], NOISE), {"test/loss": 7, "pca/mse": 8})
-    *lines, below = grid_table(grid(references={"pca/mse": "PCA"}), folder / "runs").splitlines()
+    *lines, below = grid_table(grid(references={"pca/mse": "PCA"}, seeds=[0, 1]), folder / "runs").splitlines()
     assert lines == [
         "### A grid",
         "",
@@ -64,7 +64,8 @@ def test_a_table_with_two_metrics_and_one_column_names_the_metrics_alone(folder:
 def test_a_mean_is_told_to_the_digits_of_its_spread(folder: Path, values: tuple[float, ...], told: str) -> None:
     for seed, value in enumerate(values):
         a_run(folder / "runs", seed, config([5], seed=seed), {"test/loss": value})
-    assert f"| small | {told} |" in grid_table(grid(columns={"": {}}), folder / "runs")
+    table = grid_table(grid(columns={"": {}}, seeds=list(range(len(values)))), folder / "runs")
+    assert f"| small | {told} |" in table
 
 
 def test_a_grid_that_never_ran_has_no_table(folder: Path) -> None:
