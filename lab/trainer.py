@@ -1,13 +1,15 @@
 """Lightning's Trainer with one more command, the config that a run keeps, and which process speaks."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
+
+from lab.files import written_whole
+from lab.loggers import run_dir
 
 
 class LabTrainer(Trainer):
@@ -36,9 +38,11 @@ class SaveConfig(SaveConfigCallback):
         super().__init__(parser, config, overwrite=True, **kwargs)
 
     def save_config(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
-        path = Path(trainer.log_dir) / "overrides.yaml"
-        if not path.exists():  # a resumed run is still what it was started as
-            path.write_text(yaml.safe_dump(self.overrides, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        folder = run_dir(trainer)  # trainer.log_dir would wait for the other processes, which do not come here
+        path = None if folder is None else folder / "overrides.yaml"
+        if path and not path.exists():  # a resumed run is still what it was started as
+            with written_whole(path) as part:
+                part.write_text(yaml.safe_dump(self.overrides, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
     def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         if stage == "fit":

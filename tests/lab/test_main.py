@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 
-import pytest
 from running import DIGITS, ROOT, SMALL
 
 from lab import read_metrics
@@ -41,7 +40,6 @@ def test_two_processes_score_a_checkpoint_exactly_as_one(lab):
     assert not lab.run(version=1).exists()
 
 
-@pytest.mark.slow
 def test_two_processes_train_and_probe_an_autoencoder(lab):
     config = ["--config", str(ROOT / "configs" / "autoencoder_digits.yaml"), "--trainer.max_epochs=2"]
     config += ["--trainer.callbacks=[callbacks.LinearProbe, callbacks.PCABaseline]"]
