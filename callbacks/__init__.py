@@ -2,6 +2,12 @@
 
 from callbacks.attention_maps import AttentionMaps, draw_attention, draw_rollout
 from callbacks.attention_statistics import AttentionStatistics, draw_attention_statistics, measure_attention
+from callbacks.gradient_figures import (
+    draw_gradient_norms,
+    draw_gradients_over_training,
+    draw_timestep_gradients,
+    gradients_of,
+)
 from callbacks.learning_curves import LearningCurves, draw_learning_curves, draw_repeats
 from callbacks.linear_probe import LinearProbe, fit_linear_classifier
 from callbacks.mistakes import Mistakes, draw_confusion_matrix, draw_wrong_examples
@@ -16,6 +22,7 @@ from callbacks.reconstructions import (
 )
 from callbacks.relative_positions import RelativePositions, draw_relative_positions
 from callbacks.superposition import Superposition, draw_superposition, kept_features
+from callbacks.timestep_gradients import TimestepGradients, measure_timestep_gradients
 
 __all__ = [
     "AttentionMaps",
@@ -28,10 +35,13 @@ __all__ = [
     "Reconstructions",
     "RelativePositions",
     "Superposition",
+    "TimestepGradients",
     "draw_attention",
     "draw_attention_statistics",
     "draw_codes",
     "draw_confusion_matrix",
+    "draw_gradient_norms",
+    "draw_gradients_over_training",
     "draw_learning_curves",
     "draw_principal_subspace",
     "draw_reconstruction_grid",
@@ -40,9 +50,12 @@ __all__ = [
     "draw_repeats",
     "draw_rollout",
     "draw_superposition",
+    "draw_timestep_gradients",
     "draw_wrong_examples",
     "fit_linear_classifier",
+    "gradients_of",
     "kept_features",
     "measure_attention",
+    "measure_timestep_gradients",
     "reconstruct",
 ]

@@ -21,16 +21,46 @@ Metrics = Mapping[str, tuple[list[int], list[float]]]
 def undisturbed(module: nn.Module) -> Iterator[None]:
     """Evaluation mode and no gradients inside; outside, the modes and the random generators are as they were."""
     modes = {child: child.training for child in module.modules()}
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(), torch.no_grad():
+    with _same_random_numbers(), torch.no_grad():
         module.eval()
+        try:
+            yield
+        finally:
+            for child, training in modes.items():
+                child.training = training
+
+
+@contextmanager
+def rehearsal(trainer: Trainer, module: nn.Module) -> Iterator[None]:
+    """What a training step does, in its mode, precision and random numbers; then all of it is forgotten.
+
+    What is compiled runs uncompiled, so that hooks inside do not make it compile again. Take gradients with
+    ``torch.autograd.grad``, which leaves those of the parameters alone.
+    """
+    buffers = {buffer: buffer.clone() for buffer in module.buffers()}  # such as running means
+    with (
+        _same_random_numbers(),
+        torch.enable_grad(),
+        torch.compiler.set_stance("force_eager"),
+        trainer.precision_plugin.train_step_context(),
+    ):
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for buffer, value in buffers.items():
+                    buffer.copy_(value)
+
+
+@contextmanager
+def _same_random_numbers() -> Iterator[None]:
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
         try:
             yield
         finally:
             random.setstate(python_state)
             np.random.set_state(numpy_state)
-            for child, training in modes.items():
-                child.training = training
 
 
 def gather(trainer: Trainer, value: Any) -> list[Any]:

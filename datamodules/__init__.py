@@ -5,6 +5,7 @@ from datamodules.digits import DigitsDataModule
 from datamodules.gaussian import GaussianDataModule
 from datamodules.local_operator import LocalOperatorDataModule
 from datamodules.mnist import MNISTDataModule
+from datamodules.running_average import RunningAverageDataModule
 from datamodules.sparse_features import SparseFeaturesDataModule
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "LocalOperatorDataModule",
     "MNISTDataModule",
     "RandomAffine",
+    "RunningAverageDataModule",
     "SparseFeaturesDataModule",
 ]

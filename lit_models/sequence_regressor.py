@@ -12,12 +12,15 @@ from lit_models.task import LitTask
 class LitSequenceRegressor(LitTask):
     r"""Trains a network that maps sequences to sequences with the mean-squared error.
 
-    loss = mean of (net(x)_t − y_t)²; logs ``train/loss``, ``val/loss``, ``val/rse``, ``test/loss`` and ``test/rse``,
+    ŷ = net(x), or of a recurrent network ŷ_t = W^f h_t + b^f. Recurrent is what has a ``hidden_size`` and gives all
+    h_t (B, T, H) first, as ``nets.RNN`` does, or ``torch.nn.GRU`` with ``batch_first=True``.
+    loss = mean of (ŷ_t − y_t)²; logs ``train/loss``, ``val/loss``, ``val/rse``, ``test/loss`` and ``test/rse``,
     the relative squared error Σ(ŷ − y)²/Σ(y − ȳ)²: 1 for predicting the mean, 0 for a perfect prediction.
 
     Args:
-        net: from sequences (B, T, I) to (B, T, O).
+        net: from sequences (B, T, I) to (B, T, O), or a recurrent network.
         last_step_only: whether the loss and the metrics count the last step alone.
+        output_size: width O of what a recurrent network is to give, ≥ 1; of no effect on another.
         optimizer: from parameters to an optimizer; AdamW with torch's defaults when None.
         scheduler: from an optimizer to a learning-rate scheduler; see ``LitTask``.
 
@@ -25,19 +28,23 @@ class LitSequenceRegressor(LitTask):
         batch: inputs (B, T, I), targets (B, T', O) with T' ≤ T, those of the T' central steps
 
     Raises:
-        ValueError: when what the network gives does not fit the targets.
+        ValueError: when what the network gives does not fit the targets, or ``output_size`` is below 1.
     """
 
     def __init__(
         self,
         net: nn.Module,
         last_step_only: bool = False,
+        output_size: int = 1,
         optimizer: OptimizerCallable | None = None,
         scheduler: LRSchedulerCallable | None = None,
     ) -> None:
         super().__init__(net, optimizer, scheduler)
         self.save_arguments()
+        if output_size < 1:
+            raise ValueError(f"output_size must be at least 1, but it is {output_size}.")
         self.last_step_only = last_step_only
+        self.readout = nn.Linear(net.hidden_size, output_size) if hasattr(net, "hidden_size") else None
         self.val_rse, self.test_rse = RelativeSquaredError(), RelativeSquaredError()
 
     def setup(self, stage: str) -> None:
@@ -48,11 +55,15 @@ class LitSequenceRegressor(LitTask):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The prediction (B, T, O) at every step."""
-        return self.net(inputs)
+        outputs = self.net(inputs)
+        return outputs if self.readout is None else self.readout(outputs[0])
+
+    def batch_loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """The loss of a training batch, which observers may ask for too."""
+        return F.mse_loss(*self._predict(batch))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        predictions, targets = self._predict(batch)
-        return self.track(F.mse_loss(predictions, targets), len(targets))
+        return self.track(self.batch_loss(batch), len(batch[1]))
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self._evaluate("val", self.val_rse, batch)
@@ -66,11 +77,11 @@ class LitSequenceRegressor(LitTask):
         Shapes:
             inputs (B, T, I) -> prediction (B, T·O)
         """
-        return {"prediction": self.net(batch[0]).float().flatten(1)}
+        return {"prediction": self(batch[0]).float().flatten(1)}
 
     def _predict(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         inputs, targets = batch
-        predictions = self.net(inputs)  # (B, T, O)
+        predictions = self(inputs)  # (B, T, O)
         margin, odd = divmod(predictions.shape[1] - targets.shape[1], 2)
         if margin < 0 or odd or predictions.shape[2:] != targets.shape[2:]:
             raise ValueError(

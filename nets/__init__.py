@@ -18,17 +18,26 @@ from nets.attention import (
 )
 from nets.autoencoder import Autoencoder, TiedAutoencoder
 from nets.corruption import GaussianNoise, RandomMask
+from nets.recurrent import LSTM, RNN, LSTMLayer, RecurrentLayer, RecurrentNet, RNNLayer
 from nets.replicas import call_replicas, replica_metrics, stack_replicas, take_replica
+from nets.through_time import States
 from nets.transformer import TransformerEncoderLayer
 from nets.vit import VisionTransformer
 
 __all__ = [
+    "LSTM",
+    "RNN",
     "Autoencoder",
     "GaussianNoise",
+    "LSTMLayer",
     "MultiHeadAttention",
     "PositiveRandomFeatures",
+    "RNNLayer",
     "RandomMask",
+    "RecurrentLayer",
+    "RecurrentNet",
     "RelativeAttention1d",
+    "States",
     "TiedAutoencoder",
     "TransformerEncoderLayer",
     "VisionTransformer",

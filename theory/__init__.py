@@ -1,6 +1,13 @@
 """Closed forms that experiments are held against."""
 
 from theory.attention import attention_cost, dot_product_moments, exact_projections
+from theory.gradient_flow import (
+    gradient_bound,
+    jacobian_bound,
+    scalar_chain_bound,
+    scalar_chain_gradient,
+    vanishing_rate,
+)
 from theory.linear_autoencoder import (
     denoising_linear_autoencoder_optimum,
     largest_principal_angle,
@@ -26,6 +33,8 @@ __all__ = [
     "denoising_linear_autoencoder_optimum",
     "dot_product_moments",
     "exact_projections",
+    "gradient_bound",
+    "jacobian_bound",
     "jl_dimension",
     "jl_projection",
     "largest_principal_angle",
@@ -34,5 +43,8 @@ __all__ = [
     "masked_linear_autoencoder_optimum",
     "max_pool_as_relative_attention",
     "regularized_linear_autoencoder_optimum",
+    "scalar_chain_bound",
+    "scalar_chain_gradient",
+    "vanishing_rate",
     "welch_bound",
 ]

@@ -1,0 +1,132 @@
+"""The way of a batch of sequences through recurrent layers: by torch's fused kernel, or step by step.
+
+Letters: B batch, T time, I input size, H hidden size, G blocks of rows, L layers.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from nets.sequences import pack, repack
+
+if TYPE_CHECKING:
+    from nets.recurrent import RecurrentLayer
+
+State = tuple[Tensor, ...]  # h, or h and c
+
+
+class States(NamedTuple):
+    """What a layer went through: tensors of the graph, with respect to each of which a gradient can be asked for.
+
+    Args:
+        outputs: all h_t as one tensor (B, T, H), the one that the next layer and the loss read: the gradient with
+            respect to it is what comes from there alone, that of ``hidden[t]`` also what comes back through time.
+        hidden: h_1 … h_T, each (B, H); 0 beyond the end of a sequence.
+        cell: c_1 … c_T of an LSTM, each (B, H), 0 beyond the end; empty in other layers.
+    """
+
+    outputs: Tensor
+    hidden: tuple[Tensor, ...]
+    cell: tuple[Tensor, ...] = ()
+
+
+def run_layers(
+    layers: Sequence["RecurrentLayer"],
+    x: Tensor | PackedSequence,
+    state: State,
+    lengths: Tensor | Sequence[int] | None,
+    return_states: bool,
+) -> tuple[Tensor | PackedSequence, State, list[States]]:
+    """Run layers of one kind, each on what the one below it gives.
+
+    Args:
+        layers: the layers, lowest first.
+        x: sequences, padded or packed.
+        state: h_0, or (h_0, c_0), of every layer.
+        lengths: steps of each sequence, in 1 … T; None where ``x`` is packed or all have T.
+        return_states: go step by step, and give the states of every layer.
+
+    Shapes:
+        x (B, T, I) or packed, each of the state (L, B, H) -> all h of the last layer, (B, T, H) or packed as ``x`` is;
+        the last state, each (L, B, H); the states, or an empty list
+    """
+    packed = pack(x, lengths)
+    states: list[States] = []
+    if not return_states and _has_kernel(layers[0], x.data):
+        outputs, last = _call_kernel(layers, x if packed is None else packed, state)
+    elif packed is None:
+        outputs, last, states = _unroll(layers, x, state, None)
+    else:
+        total_length = None if packed is x else x.shape[1]
+        padded, steps = pad_packed_sequence(packed, batch_first=True, total_length=total_length)
+        outputs, last, states = _unroll(layers, padded, state, steps)
+        outputs = repack(outputs, steps, packed)
+    if packed is not None and packed is not x:
+        outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
+    return outputs, last, states
+
+
+def _has_kernel(layer: "RecurrentLayer", x: Tensor) -> bool:
+    """Whether torch has a kernel for a layer; in mixed precision most CPUs lack the LSTM, and torch stops there."""
+    return layer.kernel is not None and not (x.is_cpu and torch.is_autocast_enabled("cpu"))
+
+
+def _call_kernel(
+    layers: Sequence["RecurrentLayer"], x: Tensor | PackedSequence, state: State
+) -> tuple[Tensor | PackedSequence, State]:
+    """All layers in one call of torch's kernel, which wants a second bias: a constant 0."""
+    weights = [
+        weight
+        for layer in layers
+        for weight in (layer.weight_x, layer.weight_h, layer.bias, layer.bias.new_zeros(layer.bias.shape))
+    ]
+    # With biases; no dropout; in training mode wherever gradients are, which some kernels insist on; one direction.
+    options = (weights, True, len(layers), 0.0, torch.is_grad_enabled(), False)
+    if not isinstance(x, PackedSequence):
+        outputs, *last = layers[0].kernel(x, _one_or_all(state), *options, True)
+        return outputs, tuple(last)
+    if x.sorted_indices is not None:
+        state = tuple(part.index_select(1, x.sorted_indices) for part in state)
+    data, *last = layers[0].kernel(x.data, x.batch_sizes, _one_or_all(state), *options)
+    if x.unsorted_indices is not None:
+        last = [part.index_select(1, x.unsorted_indices) for part in last]
+    return PackedSequence(data, x.batch_sizes, x.sorted_indices, x.unsorted_indices), tuple(last)
+
+
+def _one_or_all(state: State) -> Tensor | State:
+    return state[0] if len(state) == 1 else state
+
+
+def _unroll(
+    layers: Sequence["RecurrentLayer"], x: Tensor, state: State, lengths: Tensor | None
+) -> tuple[Tensor, State, list[States]]:
+    last, states = [], []
+    for number, layer in enumerate(layers):
+        x, last_of_layer, of_layer = _unroll_layer(layer, x, tuple(part[number] for part in state), lengths)
+        last.append(last_of_layer)
+        states.append(of_layer)
+    return x, tuple(torch.stack(parts) for parts in zip(*last, strict=True)), states
+
+
+def _unroll_layer(
+    layer: "RecurrentLayer", x: Tensor, state: State, lengths: Tensor | None
+) -> tuple[Tensor, State, States]:
+    projected = F.linear(x, layer.weight_x, layer.bias).unbind(1)  # T of (B, GH): one product for all steps
+    weight_h, steps = layer.weight_h.mT, []
+    if lengths is not None:
+        lengths = lengths.to(x.device)
+        goes_on = (torch.arange(x.shape[1], device=x.device)[:, None] < lengths).unsqueeze(2)  # (T, B, 1)
+    for step, preactivation in enumerate(projected):
+        state = layer.step(preactivation, state, weight_h)
+        if lengths is not None:
+            state = tuple(part.where(goes_on[step], part.new_zeros(())) for part in state)
+        steps.append(state)
+    histories = list(zip(*steps, strict=True))  # all h, or all h and all c
+    outputs = torch.stack(histories[0], dim=1)  # (B, T, H)
+    ends = (slice(None), -1) if lengths is None else (torch.arange(len(x), device=x.device), lengths - 1)
+    cells = [torch.stack(history, dim=1) for history in histories[1:]]
+    return outputs, tuple(values[ends] for values in (outputs, *cells)), States(outputs, *histories)

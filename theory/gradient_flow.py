@@ -1,0 +1,147 @@
+"""How a gradient grows or shrinks on its way back through time or through layers."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class ScalarChain(NamedTuple):
+    """The chain h_t = w(u_t + h_{t−1}): its end, the gradient of that, and the partial derivatives along its edges.
+
+    Args:
+        y: h_T.
+        dy_dw: the gradient dy/dw over all paths.
+        dh_dw: for each t the edge from w to h_t, u_t + h_{t−1}.
+        dh_du: for each t the edge from u_t to h_t, w.
+        dh_dh: for each t the edge from h_{t−1} to h_t, w.
+    """
+
+    y: Tensor
+    dy_dw: Tensor
+    dh_dw: Tensor
+    dh_du: Tensor
+    dh_dh: Tensor
+
+
+def scalar_chain_gradient(w: Tensor | float, u: Tensor) -> ScalarChain:
+    r"""The recurrence h_t = w(u_t + h_{t−1}), h_0 = 0, with one weight for all steps, and its gradient in closed form.
+
+    "On the Difficulty of Training Recurrent Neural Networks" (Pascanu et al., 2013), https://arxiv.org/abs/1211.5063,
+    section 2, for one linear unit.
+    y = h_T = Σ_t w^{T−t+1} u_t, dy/dw = Σ_t (T−t+1) w^{T−t} u_t: the sum over t of the edge from w to h_t, times the
+    w^{T−t} of the T−t edges from there to the end.
+
+    Args:
+        w: the weight.
+        u: the inputs of the T ≥ 1 steps.
+
+    Shapes:
+        w a number, u (T,) -> y and dy/dw (), the edges (T,)
+
+    Raises:
+        ValueError: when w is no single number, or u no row of at least one.
+    """
+    w = torch.as_tensor(w, dtype=u.dtype, device=u.device)
+    if w.dim() or u.dim() != 1 or len(u) == 0:
+        raise ValueError(
+            f"w must be a number and u one number a step, but their shapes are {tuple(w.shape)} and {tuple(u.shape)}."
+        )
+    steps_left = torch.arange(len(u) - 1, -1, -1, device=u.device)  # T − t
+    y = (w ** (steps_left + 1) * u).sum()
+    dy_dw = ((steps_left + 1) * w**steps_left * u).sum()
+    hidden = [(w ** (steps_left[-t:] + 1) * u[:t]).sum() for t in range(1, len(u))]  # h_1 … h_{T−1}
+    before = torch.stack([torch.zeros_like(y), *hidden])
+    return ScalarChain(y, dy_dw, u + before, w.expand(len(u)), w.expand(len(u)))
+
+
+def scalar_chain_bound(weights: Tensor) -> Tensor:
+    r"""The largest slope of a deep chain of scalar ReLU units, ∏ |w_i|.
+
+    For f(x) = w_n σ(w_{n−1} σ(… σ(w_1 x))) with a σ whose slope is at most 1, such as ReLU, |f′(x)| ≤ ∏ |w_i|; with
+    ReLU it is this product where every unit is active, and 0 elsewhere.
+
+    Args:
+        weights: w_1 … w_n, one a layer.
+
+    Shapes:
+        weights (…, n) -> (…)
+    """
+    return weights.abs().prod(dim=-1)
+
+
+def jacobian_bound(sigma_max: Tensor | float, lipschitz: float, steps: Tensor | int) -> Tensor:
+    r"""The largest singular value that the Jacobian of a recurrence x_{t+1} = σ(W x_t + …) can have after some steps.
+
+    "On the Difficulty of Training Recurrent Neural Networks" (Pascanu et al., 2013), https://arxiv.org/abs/1211.5063,
+    section 2.1.
+    σ_max(∂x_n/∂x_1) ≤ (γ σ_max(W))^{n−1}: n − 1 steps lead from x_1 to x_n. With the sigmoid (γ = 1/4) and
+    σ_max(W) = 1/4 this is (1/16)^{n−1}.
+
+    Args:
+        sigma_max: largest singular value of W, ≥ 0.
+        lipschitz: γ, the largest slope of σ, ≥ 0: 1/4 for the sigmoid, 1 for tanh, ReLU and identity.
+        steps: number of steps n − 1, ≥ 0.
+
+    Shapes:
+        sigma_max and steps are numbers, or broadcast -> (…)
+
+    Raises:
+        ValueError: when an argument is negative.
+    """
+    sigma_max, steps = torch.as_tensor(sigma_max), torch.as_tensor(steps)
+    for name, value in {"sigma_max": sigma_max.min(), "lipschitz": lipschitz, "steps": steps.min()}.items():
+        if value < 0:
+            raise ValueError(f"{name} must not be negative, but it is {value}.")
+    return (lipschitz * sigma_max) ** steps
+
+
+def gradient_bound(direct_norms: Tensor, sigma_max: Tensor | float, lipschitz: float) -> Tensor:
+    r"""The largest norm that the gradient with respect to each hidden state can have.
+
+    With g_s the gradient that reaches h_s from the loss or the next layer at that very step,
+    ‖∂L/∂h_t‖ ≤ Σ_{s ≥ t} (γ σ_max(W))^{s−t} ‖g_s‖: each comes back through s − t steps, see ``jacobian_bound``. Where
+    the loss reads the last step alone this is (γ σ_max(W))^{T−t} ‖g_T‖.
+
+    Args:
+        direct_norms: ‖g_1‖ … ‖g_T‖.
+        sigma_max: largest singular value of W, ≥ 0.
+        lipschitz: γ, the largest slope of σ, ≥ 0.
+
+    Shapes:
+        direct_norms (T,) -> (T,)
+
+    Raises:
+        ValueError: when an argument is negative.
+    """
+    if (direct_norms < 0).any():
+        raise ValueError(f"direct_norms must not be negative, but one is {direct_norms.min()}.")
+    steps = torch.arange(len(direct_norms), device=direct_norms.device)
+    factors = jacobian_bound(torch.as_tensor(sigma_max).to(direct_norms), lipschitz, steps)
+    return torch.stack([(factors[: len(steps) - t] * direct_norms[t:]).sum() for t in range(len(steps))])
+
+
+def vanishing_rate(norms: Tensor) -> Tensor:
+    r"""How fast a gradient vanishes on its way back: the slope of log ‖∂L/∂h_t‖ over t, in nats a step.
+
+    The least-squares slope over the steps at which the norm is above 0. Above 0 the gradient vanishes towards the
+    first step, below 0 it explodes: a linear recurrence with W = c·orthogonal and a loss of the last step has
+    −log c exactly.
+
+    Args:
+        norms: ‖∂L/∂h_1‖ … ‖∂L/∂h_T‖.
+
+    Shapes:
+        norms (T,) -> (); NaN where fewer than two norms are above 0
+
+    Raises:
+        ValueError: when a norm is negative, or they are no row.
+    """
+    if norms.dim() != 1 or (norms < 0).any():
+        raise ValueError(f"norms must be one number ≥ 0 a step, but they are {norms.tolist()}.")
+    steps = norms.nonzero()[:, 0].to(norms.dtype)
+    logs = norms[norms > 0].log()
+    if len(steps) < 2:
+        return norms.new_tensor(float("nan"))
+    centred = steps - steps.mean()
+    return (centred * logs).sum() / centred.square().sum()
