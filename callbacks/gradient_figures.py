@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PANELS = 8  # of the picture over training
+PANELS = 6  # of the picture over training
 SHOWN_RANGE = 1e-8  # of a logarithmic axis, below its highest value: what comes from there moves nothing in float32
 STYLES = {"grad_norm": ("-", ""), "cell_grad_norm": ("-.", ", cell"), "bound": (":", ", bound")}
 Layers = Mapping[int, Mapping[str, Mapping[int, list[float]]]]  # layer, quantity, optimizer step: a number for each t
@@ -74,7 +74,7 @@ def draw_timestep_gradients(layers: Layers, title: str) -> "Figure":
 
 
 def draw_gradients_over_training(layers: Layers, title: str) -> "Figure":
-    """The gradient at every step of a sequence, a panel for each of up to eight moments of training.
+    """The gradient at every step of a sequence, a panel for each of up to six moments of training.
 
     Args:
         layers: what ``gradients_of`` gives.
@@ -86,7 +86,7 @@ def draw_gradients_over_training(layers: Layers, title: str) -> "Figure":
     return draw_gradient_norms(panels, f"Gradients through time, over training — {title}")
 
 
-def draw_gradient_norms(panels: Mapping[str, Mapping[str, Line]], title: str, columns: int = 4) -> "Figure":
+def draw_gradient_norms(panels: Mapping[str, Mapping[str, Line]], title: str, columns: int = 3) -> "Figure":
     """Small multiples of gradients through time, on common logarithmic axes; time runs backwards.
 
     Args:
@@ -137,9 +137,15 @@ def _plot(axes: "Axes", lines: Mapping[str, Line], alpha: float, width: float) -
 
 def _run_backwards(axes: "Axes", lines: Sequence[Line]) -> None:
     """A logarithmic axis of gradients, and time from the last step to the first."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     positive = [value for values, _, _ in lines for value in values if 0 < value < float("inf")]
     if positive:
+        lowest = max(min(positive), SHOWN_RANGE * max(positive))
         axes.set_yscale("log")
-        axes.set_ylim(bottom=max(min(positive), SHOWN_RANGE * max(positive)) / 2)
+        axes.set_ylim(lowest / 1.5, 1.5 * max(positive))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if max(positive) < 300 * lowest else (1.0,)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())  # they take half of the time to draw
     axes.set_xlim(max(len(values) for values, _, _ in lines) + 0.5, 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)

@@ -96,13 +96,14 @@ class RecurrentLayer(RecurrentNet):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew: uniform in ±1/√H, the blocks of W^h orthogonal where they have a gain."""
+        """Draw the weights anew: uniform in ±1/√H, or the blocks of W^h and W^x orthogonal where there is a gain."""
         bound = self.hidden_size**-0.5
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
         if self.recurrent_gain is not None:
-            for block in self.weight_h.data.chunk(self.num_blocks):
-                nn.init.orthogonal_(block, self.recurrent_gain)
+            for weight, gain in ((self.weight_h, self.recurrent_gain), (self.weight_x, 1.0)):
+                for block in weight.data.chunk(self.num_blocks):
+                    nn.init.orthogonal_(block, gain)
 
     @property
     def recurrent_layers(self) -> Sequence["RecurrentLayer"]:
@@ -120,7 +121,7 @@ class RNNLayer(RecurrentLayer):
         hidden_size: width H of the state, ≥ 1.
         nonlinearity: σ: "tanh", "relu" or "identity".
         recurrent_gain: W^h begins as a random orthogonal matrix times this number > 0, so that all its singular values
-            are equal to it; when None it begins as all weights do, uniform in ±1/√H.
+            are equal to it, and W^x with orthonormal columns; when None all weights begin uniform in ±1/√H.
 
     Shapes:
         x (B, T, I), h_0 (B, H) -> all h (B, T, H), last h (B, H)
@@ -157,8 +158,8 @@ class LSTMLayer(RecurrentLayer):
     Args:
         input_size: numbers a step I, ≥ 1.
         hidden_size: width H of the state, ≥ 1.
-        recurrent_gain: each of the four blocks of W^h begins as a random orthogonal matrix times this number > 0; when
-            None they begin as all weights do, uniform in ±1/√H.
+        recurrent_gain: each of the four blocks of W^h begins as a random orthogonal matrix times this number > 0, and
+            each of W^x with orthonormal columns; when None all weights begin uniform in ±1/√H.
 
     Shapes:
         x (B, T, I), h_0 and c_0 (B, H) -> all h (B, T, H), (last h (B, H), last c (B, H))

@@ -1,0 +1,202 @@
+"""Recurrent networks against torch.nn and against the loop over steps and gates that a handout has one write.
+
+python benchmarks/recurrent.py             training steps of all sizes, and what the observer costs: about 20 minutes
+python benchmarks/recurrent.py --smoke     does it run at all?
+
+A training step is forward, backward and Adam, on a batch of 32 sequences of one number a step, with a linear readout of
+every step and the mean-squared error. The observer is TimestepGradients(every_n_steps=50) in whole runs of train.py.
+"""
+
+import argparse
+import contextlib
+import io
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.timing import Comparison, Measurement, alternate, machine
+from lab.files import written_whole
+from lab.main import main as train
+from nets import LSTM, RNN
+from train import ROOMS
+
+BATCH_SIZE = 32
+OURS, TORCH, LOOP = "archlab", "torch.nn", "loop over steps and gates"
+STEPS = {10: 50, 100: 10, 1000: 1}  # of a round, by the length T
+AS_FAST, LOOP_TARGET, OBSERVER_TARGET = 1.15, 6.0, 1.05
+FOLDER = Path("runs/benchmarks")
+
+
+class GateLoop(nn.Module):
+    """Layers as one writes them from the equations: a matrix for each gate, and one step after another."""
+
+    def __init__(self, cell: str, hidden_size: int, num_layers: int) -> None:
+        super().__init__()
+        gates = ("tanh",) if cell == "RNN" else ("forget", "input", "output", "candidate")
+        widths = [1] + [hidden_size] * (num_layers - 1)
+        self.hidden_size = hidden_size
+        self.layers = nn.ModuleList(
+            nn.ModuleDict({gate: nn.Linear(width + hidden_size, hidden_size) for gate in gates}) for width in widths
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        for gates in self.layers:
+            hidden = cell = x.new_zeros(len(x), self.hidden_size)
+            outputs = []
+            for t in range(x.shape[1]):
+                joined = torch.cat([x[:, t], hidden], dim=1)
+                if "tanh" in gates:
+                    hidden = torch.tanh(gates["tanh"](joined))
+                else:
+                    forget, write, read = (torch.sigmoid(gates[gate](joined)) for gate in ("forget", "input", "output"))
+                    cell = forget * cell + write * torch.tanh(gates["candidate"](joined))
+                    hidden = read * torch.tanh(cell)
+                outputs.append(hidden)
+            x = torch.stack(outputs, dim=1)
+        return (x,)
+
+
+def main() -> None:
+    """Run both comparisons, print them, and write them to runs/benchmarks."""
+    arguments = _parse()
+    torch.set_num_threads(arguments.threads)
+    suffix = "_smoke" if arguments.smoke else ""
+    for length in arguments.observed:
+        comparison = compare_observer(length, arguments)
+        comparison.show()
+        comparison.save(FOLDER / f"recurrent_observer_{length}{suffix}")
+    text = compare_steps(arguments)
+    print(text)
+    with written_whole(FOLDER / f"recurrent_steps{suffix}.md") as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def compare_steps(arguments: argparse.Namespace) -> str:
+    """The training steps of all sizes as a table."""
+    where = machine()
+    columns = ["network", "layers", "H", "T", *(f"{name} (ms)" for name in (OURS, TORCH, LOOP)), TORCH, "loop"]
+    sizes = [
+        (cell, num_layers, width, length)
+        for cell in ("RNN", "LSTM")
+        for num_layers in (1, 2)
+        for width in arguments.widths
+        for length in arguments.lengths
+    ]
+    rows, ratios = [], {}
+    for size in sizes:
+        times = time_steps(*size, arguments.rounds)
+        ours = Measurement(OURS, times[OURS])
+        ratios[size] = [Measurement(name, times[name]).ratio_to(ours) for name in (TORCH, LOOP)]
+        milliseconds = [f"{1e3 * median(times[name]):,.3g}" for name in (OURS, TORCH, LOOP)]
+        rows.append([*map(str, size), *milliseconds, *(f"{ratio:.2f} ×" for ratio in ratios[size])])
+    rule = ["---"] + ["---:"] * (len(columns) - 1)
+    lines = ["| " + " | ".join(cells) + " |" for cells in (columns, rule, *rows)]
+    title = "### A training step of recurrent networks; the last columns are times in units of ours"
+    return "\n".join([title, "", *lines, "", verdict_of(ratios), "", where, ""])
+
+
+def time_steps(cell: str, num_layers: int, width: int, length: int, rounds: int) -> dict[str, list[float]]:
+    """Seconds of a training step of each contender, a value a round."""
+    torch.manual_seed(0)
+    ours = {"RNN": RNN, "LSTM": LSTM}[cell](1, width, num_layers)
+    peer = getattr(nn, cell)(1, width, num_layers, batch_first=True)
+    nets = {OURS: ours, TORCH: peer, LOOP: GateLoop(cell, width, num_layers)}
+    steps = STEPS.get(length, 1)
+    contenders = {name: trainer_of(net, width, length, steps) for name, net in nets.items()}
+    times = alternate(contenders, rounds + 1)
+    return {name: values[1:] for name, values in times.items()}  # the first warms up
+
+
+def trainer_of(net: nn.Module, width: int, length: int, steps: int) -> Callable[[], float]:
+    """Trains a network for some steps, and gives the seconds of one."""
+    readout = nn.Linear(width, 1)
+    optimizer = torch.optim.Adam([*net.parameters(), *readout.parameters()], lr=1e-4)
+    inputs = torch.randn(BATCH_SIZE, length, 1)
+    targets = inputs.cumsum(dim=1) / torch.arange(1, length + 1)[:, None]
+
+    def run() -> float:
+        start = time.perf_counter()
+        for _ in range(steps):
+            optimizer.zero_grad()
+            F.mse_loss(readout(net(inputs)[0]), targets).backward()
+            optimizer.step()
+        return (time.perf_counter() - start) / steps
+
+    return run
+
+
+def verdict_of(ratios: Mapping[tuple, list[float]]) -> str:
+    """What came of the targets."""
+    slowest = max(1 / of_torch for of_torch, _ in ratios.values())
+    verdict = f"Our time in units of torch.nn's: at most {slowest:.3g}, target ≤ {AS_FAST}: {_met(slowest <= AS_FAST)}."
+    _, of_loop = ratios.get(("LSTM", 2, 32, 100), (0.0, 0.0))
+    if of_loop:
+        verdict += (
+            f" The loop in units of ours, LSTM of two layers of 32, T = 100: {of_loop:.3g}, "
+            f"target about {LOOP_TARGET:g}: {_met(of_loop >= LOOP_TARGET)}."
+        )
+    return verdict
+
+
+def compare_observer(length: int, arguments: argparse.Namespace) -> Comparison:
+    """Runs of the two-layer LSTM on running averages, with and without the observer and its pictures."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["fit", "--config", "configs/lstm_running_average.yaml", f"--data.seq_len={length}"]
+        words += [f"--trainer.default_root_dir={folder}", f"--trainer.max_epochs={arguments.epochs}"]
+        words += ["--test_after_fit=false"]
+        without = [*words, "--trainer.callbacks=[]"]
+        observer = '[{"class_path": "callbacks.TimestepGradients", "init_args": {"every_n_steps": 50}}]'
+        contenders = {
+            "without": lambda: _run(without),
+            "with TimestepGradients(every_n_steps=50)": lambda: _run([*words, f"--trainer.callbacks={observer}"]),
+        }
+        results = alternate(contenders, arguments.rounds)
+    measurements = [Measurement(name, values) for name, values in results.items()]
+    ratio = measurements[1].ratio_to(measurements[0])
+    verdict = f"With the observer a run takes {ratio:.3f} of its time; target ≤ {OBSERVER_TARGET}: "
+    verdict += f"{_met(ratio <= OBSERVER_TARGET)}."
+    title = (
+        f"Running averages with the LSTM of two layers, T = {length}, {500 * arguments.epochs:,} steps and their start"
+    )
+    return Comparison(title, "s", measurements, verdict, machine())
+
+
+def _run(words: list[str]) -> float:
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+        status = train(words, ROOMS)
+    if status:
+        raise RuntimeError(f"the run failed: {said.getvalue()}")
+    return time.perf_counter() - start
+
+
+def _met(met: bool) -> str:
+    return "met" if met else "not met"
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--widths", type=int, nargs="+", default=[32, 256], help="hidden sizes")
+    parser.add_argument("--lengths", type=int, nargs="+", default=[10, 100, 1000], help="steps T of a sequence")
+    parser.add_argument("--observed", type=int, nargs="*", default=[10, 100], help="steps T of the observed runs")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs of 500 steps of each observed run")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
+    parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
+    arguments = parser.parse_args()
+    if arguments.smoke:
+        arguments.widths, arguments.lengths, arguments.observed = [4], [3], [3]
+        arguments.epochs, arguments.rounds = 1, 2
+    return arguments
+
+
+if __name__ == "__main__":
+    main()
