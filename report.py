@@ -6,7 +6,15 @@ from pathlib import Path
 
 import torch
 
-from callbacks import draw_attention_statistics, draw_reconstruction_grid, draw_repeats, draw_superposition, reconstruct
+from callbacks import (
+    draw_attention_statistics,
+    draw_gradient_norms,
+    draw_reconstruction_grid,
+    draw_repeats,
+    draw_superposition,
+    gradients_of,
+    reconstruct,
+)
 from lab.errors import LabError
 from lab.files import written_whole
 from lab.grid_tables import replica_values
@@ -76,6 +84,21 @@ def draw_superposition_of(grid: Grid) -> None:
         _save(draw_superposition(weights), "superposition")
 
 
+def draw_gradient_flow_of(grid: Grid) -> None:
+    """Draw the gradient through time of every row, before training and at its end, a colour a column."""
+    panels: dict[str, dict[str, tuple[list[float], str, str]]] = {}
+    for cell in grid.cells:
+        for run in list(grid.runs(cell, RUNS).values())[:1]:
+            norms = gradients_of(read_metrics(run))[1]["grad_norm"]
+            colour = f"C{list(grid.columns).index(cell.column)}"
+            for when, style, step in (("at the start", "-", min(norms)), ("trained", "--", max(norms))):
+                ratios = [norm / norms[step][-1] for norm in norms[step]]
+                panels.setdefault(cell.row, {})[f"loss of the {cell.column}, {when}"] = (ratios, colour, style)
+    if panels:
+        figure = draw_gradient_norms(panels, "Gradients through time, in units of that of the last step", 1e-14)
+        _save(figure, grid.name)
+
+
 def _save(figure: object, name: str) -> None:
     path = DOCS / f"{name}.png"
     with written_whole(path) as part:
@@ -93,5 +116,6 @@ if __name__ == "__main__":
             draw_grid(grid)
         draw_reconstructions_of(grids["autoencoder_mnist"])
         draw_superposition_of(grids["superposition"])
+        draw_gradient_flow_of(grids["gradient_flow"])
     except LabError as error:
         sys.exit(f"error: {error}")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+COLUMNS = 3
 PANELS = 6  # of the picture over training
 SHOWN_RANGE = 1e-8  # of a logarithmic axis, below its highest value: what comes from there moves nothing in float32
 STYLES = {"grad_norm": ("-", ""), "cell_grad_norm": ("-.", ", cell"), "bound": (":", ", bound")}
@@ -86,17 +87,19 @@ def draw_gradients_over_training(layers: Layers, title: str) -> "Figure":
     return draw_gradient_norms(panels, f"Gradients through time, over training — {title}")
 
 
-def draw_gradient_norms(panels: Mapping[str, Mapping[str, Line]], title: str, columns: int = 3) -> "Figure":
+def draw_gradient_norms(
+    panels: Mapping[str, Mapping[str, Line]], title: str, shown_range: float = SHOWN_RANGE
+) -> "Figure":
     """Small multiples of gradients through time, on common logarithmic axes; time runs backwards.
 
     Args:
         panels: for each panel's title, for each line's label, a number for each t, a colour and a line style.
         title: what is shown.
-        columns: panels side by side, ≥ 1.
+        shown_range: the lowest value that is shown, in units of the highest, > 0.
     """
     from matplotlib.figure import Figure
 
-    columns = min(columns, len(panels))
+    columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(3.1 * columns + 0.4, 2.6 * rows + 0.7), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -105,7 +108,8 @@ def draw_gradient_norms(panels: Mapping[str, Mapping[str, Line]], title: str, co
         axes.set_title(name, fontsize=10)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
-    _run_backwards(grid[0, 0], list(chain.from_iterable(lines.values() for lines in panels.values())))
+    all_lines = list(chain.from_iterable(lines.values() for lines in panels.values()))
+    _run_backwards(grid[0, 0], all_lines, shown_range)
     for axes in grid[-1]:
         axes.set_xlabel("time t, backwards")
     for axes in grid[:, 0]:
@@ -135,13 +139,13 @@ def _plot(axes: "Axes", lines: Mapping[str, Line], alpha: float, width: float) -
     axes.grid(alpha=0.3)
 
 
-def _run_backwards(axes: "Axes", lines: Sequence[Line]) -> None:
+def _run_backwards(axes: "Axes", lines: Sequence[Line], shown_range: float = SHOWN_RANGE) -> None:
     """A logarithmic axis of gradients, and time from the last step to the first."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     positive = [value for values, _, _ in lines for value in values if 0 < value < float("inf")]
     if positive:
-        lowest = max(min(positive), SHOWN_RANGE * max(positive))
+        lowest = max(min(positive), shown_range * max(positive))
         axes.set_yscale("log")
         axes.set_ylim(lowest / 1.5, 1.5 * max(positive))
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if max(positive) < 300 * lowest else (1.0,)))

@@ -16,7 +16,9 @@ from callbacks.gradient_figures import draw_gradients_over_training, draw_timest
 from callbacks.observing import metrics_so_far, rehearsal
 from lab.figures import save_figure
 from lab.loggers import run_dir
-from nets import RecurrentLayer, RecurrentNet, RNNLayer, States
+from nets import RNNLayer
+from nets.recurrent import RecurrentLayer, RecurrentNet
+from nets.through_time import States
 from theory import gradient_bound, vanishing_rate
 
 LIPSCHITZ = 1.0  # the largest slope of tanh, ReLU and identity

@@ -18,9 +18,8 @@ from nets.attention import (
 )
 from nets.autoencoder import Autoencoder, TiedAutoencoder
 from nets.corruption import GaussianNoise, RandomMask
-from nets.recurrent import LSTM, RNN, LSTMLayer, RecurrentLayer, RecurrentNet, RNNLayer
+from nets.recurrent import LSTM, RNN, LSTMLayer, RNNLayer
 from nets.replicas import call_replicas, replica_metrics, stack_replicas, take_replica
-from nets.through_time import States
 from nets.transformer import TransformerEncoderLayer
 from nets.vit import VisionTransformer
 
@@ -34,10 +33,7 @@ __all__ = [
     "PositiveRandomFeatures",
     "RNNLayer",
     "RandomMask",
-    "RecurrentLayer",
-    "RecurrentNet",
     "RelativeAttention1d",
-    "States",
     "TiedAutoencoder",
     "TransformerEncoderLayer",
     "VisionTransformer",
