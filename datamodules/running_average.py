@@ -29,7 +29,7 @@ class FreshBatches(Dataset):
         return self.num_batches
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
-        return draw_running_average(self.batch_size, self.seq_len, (self.seed, SPLITS.index("train"), number))
+        return draw_running_average(self.batch_size, self.seq_len, self.seed, "train", number)
 
 
 class FreshSampler(ResumableSampler):
@@ -51,7 +51,8 @@ class RunningAverageDataModule(InMemoryDataModule):
     Args:
         seq_len: steps T of a sequence, ≥ 1.
         batch_size: training samples in a batch, per process, ≥ 1.
-        num_batches: training batches of an epoch, over all processes, ≥ 1.
+        num_batches: training batches of an epoch, over all processes, ≥ 1; what does not divide by their number is
+            left out.
         num_eval: sequences to validate, and as many to test, ≥ 1.
         eval_batch_size: samples in a batch of validation, test and prediction, per process, ≥ 1.
         seed: seed of all sequences.
@@ -88,22 +89,32 @@ class RunningAverageDataModule(InMemoryDataModule):
 
     def load(self, training: bool) -> dict[str, tuple[Tensor, ...]]:
         split = "val" if training else "test"
-        return {split: draw_running_average(self.num_eval, self.seq_len, (self.seed, SPLITS.index(split)))}
+        return {split: draw_running_average(self.num_eval, self.seq_len, self.seed, split)}
 
     def train_dataloader(self) -> DataLoader:
         world_size, rank = self._world()
-        sampler = FreshSampler(
-            self.datasets["train"], self._seen_batches(), num_replicas=world_size, rank=rank, seed=self.seed
-        )
-        return DataLoader(self.datasets["train"], batch_size=None, sampler=sampler)
+        dataset, skip = self.datasets["train"], self._seen_batches()
+        sampler = FreshSampler(dataset, skip, num_replicas=world_size, rank=rank, seed=self.seed, drop_last=True)
+        return DataLoader(dataset, batch_size=None, sampler=sampler)
 
 
-def draw_running_average(num_samples: int, seq_len: int, seed: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Sequences and their running means, the same for the same ``seed``, whose parts are numbers ≥ 0.
+def draw_running_average(
+    num_samples: int, seq_len: int, seed: int, split: str, number: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Sequences and their running means.
+
+    Args:
+        num_samples: samples B.
+        seq_len: steps T of a sample.
+        seed: seed ≥ 0 of all splits.
+        split: "train", "val" or "test".
+        number: which batch of the split.
 
     Shapes:
         inputs (B, T, 1), targets (B, T, 1)
     """
-    state = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])  # independent for any two tuples
-    inputs = torch.randn(num_samples, seq_len, 1, generator=torch.Generator().manual_seed(state))
+    # A generator of torch takes 32 bits of a seed, so that among 100,000 batches two would be the same.
+    source = np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), number))
+    numbers = np.random.default_rng(source).standard_normal((num_samples, seq_len, 1), dtype=np.float32)
+    inputs = torch.from_numpy(numbers)
     return inputs, inputs.cumsum(dim=1) / torch.arange(1, seq_len + 1)[:, None]

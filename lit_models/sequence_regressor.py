@@ -28,7 +28,8 @@ class LitSequenceRegressor(LitTask):
         batch: inputs (B, T, I), targets (B, T', O) with T' ≤ T, those of the T' central steps
 
     Raises:
-        ValueError: when what the network gives does not fit the targets, or ``output_size`` is below 1.
+        ValueError: when what the network gives does not fit the targets, ``output_size`` is below 1, or a
+            recurrent network has ``batch_first=False``.
     """
 
     def __init__(
@@ -43,6 +44,8 @@ class LitSequenceRegressor(LitTask):
         self.save_arguments()
         if output_size < 1:
             raise ValueError(f"output_size must be at least 1, but it is {output_size}.")
+        if not getattr(net, "batch_first", True):
+            raise ValueError(f"{type(net).__name__} must have batch_first=True, as the batches have, but it is False.")
         self.last_step_only = last_step_only
         self.readout = nn.Linear(net.hidden_size, output_size) if hasattr(net, "hidden_size") else None
         self.val_rse, self.test_rse = RelativeSquaredError(), RelativeSquaredError()

@@ -42,6 +42,7 @@ def scalar_chain_gradient(w: Tensor | float, u: Tensor) -> ScalarChain:
     Raises:
         ValueError: when w is no single number, or u no row of at least one.
     """
+    u = u if u.is_floating_point() else u.to(torch.get_default_dtype())
     w = torch.as_tensor(w, dtype=u.dtype, device=u.device)
     if w.dim() or u.dim() != 1 or len(u) == 0:
         raise ValueError(
@@ -116,9 +117,11 @@ def gradient_bound(direct_norms: Tensor, sigma_max: Tensor | float, lipschitz: f
     """
     if (direct_norms < 0).any():
         raise ValueError(f"direct_norms must not be negative, but one is {direct_norms.min()}.")
-    steps = torch.arange(len(direct_norms), device=direct_norms.device)
-    factors = jacobian_bound(torch.as_tensor(sigma_max).to(direct_norms), lipschitz, steps)
-    return torch.stack([(factors[: len(steps) - t] * direct_norms[t:]).sum() for t in range(len(steps))])
+    factor = float(jacobian_bound(sigma_max, lipschitz, 1))
+    bounds = [0.0]
+    for direct in reversed(direct_norms.tolist()):  # from the last step: what comes from beyond it, and its own
+        bounds.append(factor * bounds[-1] + direct)
+    return direct_norms.new_tensor(bounds[:0:-1])
 
 
 def vanishing_rate(norms: Tensor) -> Tensor:
@@ -132,7 +135,7 @@ def vanishing_rate(norms: Tensor) -> Tensor:
         norms: ‖∂L/∂h_1‖ … ‖∂L/∂h_T‖.
 
     Shapes:
-        norms (T,) -> (); NaN where fewer than two norms are above 0
+        norms (T,) -> (); NaN where fewer than two norms are above 0, or one is not finite
 
     Raises:
         ValueError: when a norm is negative, or they are no row.
@@ -140,8 +143,8 @@ def vanishing_rate(norms: Tensor) -> Tensor:
     if norms.dim() != 1 or (norms < 0).any():
         raise ValueError(f"norms must be one number ≥ 0 a step, but they are {norms.tolist()}.")
     steps = norms.nonzero()[:, 0].to(norms.dtype)
-    logs = norms[norms > 0].log()
-    if len(steps) < 2:
+    logs = norms[norms != 0].log()
+    if len(steps) < 2 or not norms.isfinite().all():
         return norms.new_tensor(float("nan"))
     centred = steps - steps.mean()
     return (centred * logs).sum() / centred.square().sum()

@@ -1,4 +1,4 @@
-"""The regressor's loss and its relative squared error against plain sums over a whole split."""
+"""The regressor's loss and its relative squared error against plain sums over a whole split; its readout."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,10 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
-from datamodules import LocalOperatorDataModule
+from datamodules import LocalOperatorDataModule, RunningAverageDataModule
 from lit_models import LitSequenceRegressor
-from nets import RelativeAttention1d
+from nets import LSTM, RNN, RelativeAttention1d
+
+RECURRENT = {
+    "rnn": partial(RNN, 1, 4, num_layers=2),
+    "lstm": partial(LSTM, 1, 4),
+    "gru": partial(nn.GRU, 1, 4, batch_first=True),
+}
+INPUTS, TARGETS = torch.randn(3, 5, 3, generator=torch.Generator().manual_seed(0)).split([1, 2], dim=-1)
 
 
 class Constant(nn.Module):
@@ -41,6 +49,17 @@ def small_net(seed: int = 0) -> RelativeAttention1d:
 
 def regressor(net: nn.Module | None = None, lr: float = 0.0, **arguments: object) -> LitSequenceRegressor:
     return LitSequenceRegressor(net or small_net(), optimizer=partial(torch.optim.SGD, lr=lr), **arguments)
+
+
+def recurrent(kind: str, seed: int = 0, **arguments: object) -> LitSequenceRegressor:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return regressor(RECURRENT[kind](), **arguments)
+
+
+def running_averages() -> RunningAverageDataModule:
+    """Sequences of 5 steps; 7 = 4 + 3 to validate and to test."""
+    return RunningAverageDataModule(seq_len=5, batch_size=3, num_batches=4, num_eval=7, eval_batch_size=4)
 
 
 def plain_scores(net: nn.Module, dataset: object, last_step_only: bool = False) -> tuple[float, float]:
@@ -151,7 +170,7 @@ def test_a_checkpoint_holds_plain_values_and_reloads_with_the_same_network(
     before = make_trainer().test(task, datamodule=small_data(), verbose=False)
     trainer.save_checkpoint(tmp_path / "task.ckpt")
     saved = torch.load(tmp_path / "task.ckpt", weights_only=True)
-    assert saved["hyper_parameters"] == {"last_step_only": True, "scheduler": None}
+    assert saved["hyper_parameters"] == {"last_step_only": True, "output_size": 1, "scheduler": None}
     again = LitSequenceRegressor.load_from_checkpoint(tmp_path / "task.ckpt", net=small_net(seed=1), weights_only=True)
     assert again.last_step_only
     assert make_trainer().test(again, datamodule=small_data(), verbose=False) == before
@@ -171,3 +190,61 @@ def test_predict_gives_every_step_of_every_channel_in_a_row(make_trainer: Callab
 def test_forward_is_the_network() -> None:
     task, inputs = regressor(), torch.rand(2, 8, 1)
     assert torch.equal(task(inputs), task.net(inputs))
+
+
+@pytest.mark.parametrize("output_size", [1, 2])
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_prediction_of_a_recurrent_network_is_linear_in_every_hidden_state(kind: str, output_size: int) -> None:
+    task = recurrent(kind, output_size=output_size).requires_grad_(False)
+    predictions, (all_h, *_) = task(INPUTS), task.net(INPUTS)
+    assert predictions.shape == (3, 5, output_size)
+    expected = [[task.readout.weight @ h_t + task.readout.bias for h_t in row] for row in all_h]
+    torch.testing.assert_close(predictions, torch.stack([torch.stack(row) for row in expected]))
+    assert torch.equal(task.predict_step((INPUTS,), 0)["prediction"], predictions.flatten(1))
+
+
+@pytest.mark.parametrize("last_step_only", [False, True])
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_metrics_of_a_recurrent_network(make_trainer: Callable, kind: str, last_step_only: bool) -> None:
+    task, data = recurrent(kind, last_step_only=last_step_only), running_averages()
+    (metrics,) = make_trainer().test(task, datamodule=data, verbose=False)
+    inputs, targets = data.datasets["test"].tensors
+    counted = slice(-1 if last_step_only else 0, None)
+    squares, targets = (task(inputs) - targets)[:, counted].square(), targets[:, counted]
+    rse = squares.sum() / (targets - targets.mean()).square().sum()
+    assert metrics == {"test/loss": pytest.approx(squares.mean().item()), "test/rse": pytest.approx(rse.item())}
+
+
+@pytest.mark.parametrize("last_step_only", [False, True])
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_batch_loss_is_that_of_a_training_step_but_is_not_counted(kind: str, last_step_only: bool) -> None:
+    task = recurrent(kind, last_step_only=last_step_only, output_size=2)
+    squares = (task(INPUTS) - TARGETS).square()
+    loss = task.batch_loss((INPUTS, TARGETS))
+    torch.testing.assert_close(loss, squares[:, -1].mean() if last_step_only else squares.mean())
+    assert loss.requires_grad and task._sample_count == 0
+    assert task.training_step((INPUTS, TARGETS), 0) == loss and task._sample_count == 3
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_a_checkpoint_reloads_the_readout_that_was_trained(tmp_path: Path, make_trainer: Callable, kind: str) -> None:
+    task, trainer = recurrent(kind, lr=0.1, output_size=2), make_trainer()
+    trainer.fit(task, DataLoader(TensorDataset(INPUTS, TARGETS)), DataLoader(TensorDataset(INPUTS, TARGETS)))
+    trainer.save_checkpoint(tmp_path / "task.ckpt")
+    first, other = recurrent(kind, output_size=2).readout, recurrent(kind, seed=1).net
+    assert not (first.weight == task.readout.weight).any() and not (first.bias == task.readout.bias).any()
+    again = LitSequenceRegressor.load_from_checkpoint(tmp_path / "task.ckpt", net=other, weights_only=True)
+    torch.testing.assert_close(again.state_dict(), task.state_dict(), rtol=0, atol=0)
+    batches = make_trainer().predict(again, running_averages())
+    assert [batch["prediction"].shape for batch in batches] == [(4, 10), (3, 10)]
+
+
+def test_a_network_that_is_not_recurrent_has_no_readout() -> None:
+    task = regressor(output_size=2)
+    assert task.readout is None and list(task.state_dict()) == [f"net.{name}" for name in task.net.state_dict()]
+
+
+@pytest.mark.parametrize("net", [RECURRENT["rnn"](), nn.Identity()])
+def test_a_readout_without_columns_is_refused(net: nn.Module) -> None:
+    with pytest.raises(ValueError, match="output_size must be at least 1, but it is 0"):
+        LitSequenceRegressor(net, output_size=0)
