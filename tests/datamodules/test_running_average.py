@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from datamodules import RunningAverageDataModule
+from datamodules.running_average import FreshBatches
 from lit_models import LitSequenceRegressor
 from nets import RNNLayer
 
@@ -111,6 +112,18 @@ def test_defaults_are_the_sizes_of_the_docstring() -> None:
     assert next(iter(data.train_dataloader()))[0].shape == (32, 10, 1)
     for split, loader in {"val": data.val_dataloader(), "test": data.test_dataloader()}.items():
         assert data.datasets[split].tensors[0].shape == (4096, 10, 1) and len(loader) == 4
+
+
+def test_batches_that_32_bits_of_a_seed_confuse_are_different() -> None:
+    """Numbers 75,673 and 89,578 of seed 0 have 64-bit states that agree in their lower half."""
+    batches = FreshBatches(5000, 2, 3, 0)
+    assert not torch.equal(batches[75673][0], batches[89578][0])
+
+
+def test_processes_leave_out_what_does_not_divide_by_their_number() -> None:
+    data = loaded(num_batches=5)
+    seen = [number for rank in range(2) for number in under(data, 2, rank).train_dataloader().sampler]
+    assert len(seen) == len(set(seen)) == 4
 
 
 @pytest.mark.parametrize("epoch", [0, 2])

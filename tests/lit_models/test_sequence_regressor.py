@@ -248,3 +248,8 @@ def test_a_network_that_is_not_recurrent_has_no_readout() -> None:
 def test_a_readout_without_columns_is_refused(net: nn.Module) -> None:
     with pytest.raises(ValueError, match="output_size must be at least 1, but it is 0"):
         LitSequenceRegressor(net, output_size=0)
+
+
+def test_a_network_that_takes_time_first_is_refused() -> None:
+    with pytest.raises(ValueError, match="GRU must have batch_first=True, as the batches have, but it is False"):
+        LitSequenceRegressor(nn.GRU(1, 3))

@@ -219,8 +219,13 @@ def test_vanishing_rate_of_tiny_norms(dtype: torch.dtype, smallest: float, toler
     assert theory.vanishing_rate(norms).item() == pytest.approx(-math.log(smallest) / 30, rel=tolerance)
 
 
-@pytest.mark.parametrize("norms", [[], [0.0], [2.0], [0.0, 0.0], [0.0, 3.0, 0.0]])
-def test_vanishing_rate_takes_two_norms(norms: list[float]) -> None:
+def test_gradient_bound_of_a_gradient_that_explodes_is_no_nan() -> None:
+    bound = theory.gradient_bound(torch.eye(200)[-1], 2.0, 1.0)
+    assert bound[-100:].tolist() == [2.0**steps for steps in range(99, -1, -1)] and not bound.isnan().any()
+
+
+@pytest.mark.parametrize("norms", [[], [0.0], [2.0], [0.0, 3.0, 0.0], [1.0, math.nan, 2.0], [math.inf, 1.0, 2.0]])
+def test_vanishing_rate_takes_two_finite_norms(norms: list[float]) -> None:
     assert theory.vanishing_rate(torch.tensor(norms)).isnan()
 
 
