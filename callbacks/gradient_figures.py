@@ -35,7 +35,7 @@ def gradients_of(metrics: Metrics) -> Layers:
         of_name = layers.setdefault(int(layer.removeprefix("layer_")), {}).setdefault(name, {})
         for step, value in zip(*metrics[key], strict=True):
             of_name.setdefault(step, []).append(value)
-    return layers
+    return dict(sorted(layers.items()))
 
 
 def draw_timestep_gradients(layers: Layers, title: str) -> "Figure":

@@ -3,9 +3,9 @@
 Letters: B batch, T time, H hidden size, L layers.
 """
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
@@ -104,9 +104,17 @@ def measure_timestep_gradients(task: LightningModule, batch: Any, scale: float =
 
     Shapes:
         what ends in ``norm``, and ``bound``: (T,); all else ()
+
+    Raises:
+        ValueError: when no recurrent layer runs.
     """
     with recorded_states(task.net) as recorded:
         loss = task.batch_loss(batch)
+    if not recorded:
+        raise ValueError(
+            f"TimestepGradients needs a network that runs its nets.RNN or nets.LSTM, but {type(task.net).__name__} ran "
+            f"none for this batch: take TimestepGradients out of trainer.callbacks."
+        )
     tensors = [tensor for _, states in recorded for tensor in (states.outputs, *states.hidden, *states.cell)]
     gradients = iter(torch.autograd.grad(scale * loss, tensors, allow_unused=True, materialize_grads=True))
     layers = []
@@ -128,9 +136,21 @@ def measure_timestep_gradients(task: LightningModule, batch: Any, scale: float =
 def recorded_states(net: nn.Module) -> Iterator[list[tuple[RecurrentLayer, States]]]:
     """Collects the layers of every ``RecurrentNet`` that runs, and their states; to the network nothing changes."""
     recorded: list[tuple[RecurrentLayer, States]] = []
+    asked: dict[nn.Module, bool] = {}  # whether the network itself asks for the states
+
+    def ask(module: RecurrentNet, given: tuple, options: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        named = inspect.signature(module.forward).bind(*given, **options).arguments
+        asked[module] = named.get("return_states", False)
+        return (), {**named, "return_states": True}
+
+    def keep(module: RecurrentNet, given: tuple, returned: tuple) -> tuple:
+        states = returned[-1]
+        recorded.extend(zip(module.recurrent_layers, [states] if isinstance(states, States) else states, strict=True))
+        return returned if asked[module] else returned[:-1]
+
     modules = [module for module in net.modules() if isinstance(module, RecurrentNet)]
-    hooks = [module.register_forward_pre_hook(_ask_for_states, with_kwargs=True) for module in modules]
-    hooks += [module.register_forward_hook(partial(_keep_states, recorded)) for module in modules]
+    hooks = [module.register_forward_pre_hook(ask, with_kwargs=True) for module in modules]
+    hooks += [module.register_forward_hook(keep) for module in modules]
     try:
         yield recorded
     finally:
@@ -138,19 +158,9 @@ def recorded_states(net: nn.Module) -> Iterator[list[tuple[RecurrentLayer, State
             hook.remove()
 
 
-def _ask_for_states(module: RecurrentNet, given: tuple, options: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
-    return given, {**options, "return_states": True}
-
-
-def _keep_states(recorded: list, module: RecurrentNet, given: tuple, returned: tuple) -> tuple:
-    *returned, states = returned
-    recorded += zip(module.recurrent_layers, [states] if isinstance(states, States) else states, strict=True)
-    return tuple(returned)
-
-
 def _norms(values: Tensor) -> Tensor:
-    """The norm of each of (T, B, H), on the CPU."""
-    return values.detach().float().flatten(1).norm(dim=1).cpu()
+    """The norm of each of (T, B, H), on the CPU; in float64, since the square of 1e-25 is 0 in float32."""
+    return values.detach().flatten(1).cpu().double().norm(dim=1)
 
 
 def _of_weights(layer: RecurrentLayer) -> dict[str, Tensor]:

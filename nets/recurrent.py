@@ -47,8 +47,8 @@ class RecurrentNet(nn.Module):
                 unrolled step by step, which takes an LSTM some six times as long as torch's fused kernel.
 
         Raises:
-            ValueError: when the input has another width, no steps, or is NaN somewhere, when the lengths are not in
-                1 … T, or the initial state has another shape.
+            ValueError: when the input has another width, no steps, or a NaN in a step that counts, when the lengths are
+                not in 1 … T, or the initial state has another shape.
         """
         layers = self.recurrent_layers
         check_sequences(x, layers[0].input_size)
@@ -121,7 +121,7 @@ class RNNLayer(RecurrentLayer):
         hidden_size: width H of the state, ≥ 1.
         nonlinearity: σ: "tanh", "relu" or "identity".
         recurrent_gain: W^h begins as a random orthogonal matrix times this number > 0, so that all its singular values
-            are equal to it, and W^x with orthonormal columns; when None all weights begin uniform in ±1/√H.
+            are equal to it, and W^x as an orthogonal one; when None all weights begin uniform in ±1/√H.
 
     Shapes:
         x (B, T, I), h_0 (B, H) -> all h (B, T, H), last h (B, H)
@@ -159,7 +159,7 @@ class LSTMLayer(RecurrentLayer):
         input_size: numbers a step I, ≥ 1.
         hidden_size: width H of the state, ≥ 1.
         recurrent_gain: each of the four blocks of W^h begins as a random orthogonal matrix times this number > 0, and
-            each of W^x with orthonormal columns; when None all weights begin uniform in ±1/√H.
+            each of W^x as an orthogonal one; when None all weights begin uniform in ±1/√H.
 
     Shapes:
         x (B, T, I), h_0 and c_0 (B, H) -> all h (B, T, H), (last h (B, H), last c (B, H))

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 
 def check_sequences(x: Tensor | PackedSequence, input_size: int) -> None:
-    """Raise ValueError unless ``x`` holds sequences of ``input_size`` numbers a step, none of them NaN."""
+    """Raise ValueError unless ``x`` holds sequences of ``input_size`` numbers a step."""
     values = x.data if isinstance(x, PackedSequence) else x
     if values.dim() != (2 if values is not x else 3) or values.shape[-1] != input_size:
         raise ValueError(
@@ -20,10 +20,19 @@ def check_sequences(x: Tensor | PackedSequence, input_size: int) -> None:
         )
     if values.shape[-2] == 0:
         raise ValueError(f"a sequence must have at least one step, but the input is {_describe(x)}.")
-    if values.detach().sum().isnan() and values.isnan().any():  # a sum is 15 times as fast as a look at each number
+
+
+def check_numbers(x: Tensor | PackedSequence) -> None:
+    """Raise ValueError where an input is NaN; of packed sequences only what they hold counts, not their padding."""
+    if not x.data.detach().sum().isnan():  # 15 times as fast as a look at each number
+        return
+    padded = pad_packed_sequence(x, batch_first=True)[0] if isinstance(x, PackedSequence) else x
+    places = padded.isnan().nonzero()
+    if len(places):
+        sample, step, column = places[0].tolist()
         raise ValueError(
-            f"the input must be numbers, but it is NaN at {values.isnan().nonzero()[0].tolist()}, the first of "
-            f"{values.isnan().sum()} such places in {_describe(x)}: mend or leave out these samples."
+            f"the input must be numbers, but {len(places)} of them are NaN, the first at sample {sample}, step {step}, "
+            f"column {column} (counted from 0), in {_describe(x)}: mend or leave out these samples."
         )
 
 

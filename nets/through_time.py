@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from nets.sequences import pack, repack
+from nets.sequences import check_numbers, pack, repack
 
 if TYPE_CHECKING:
     from nets.recurrent import RecurrentLayer
@@ -53,8 +53,12 @@ def run_layers(
     Shapes:
         x (B, T, I) or packed, each of the state (L, B, H) -> all h of the last layer, (B, T, H) or packed as ``x`` is;
         the last state, each (L, B, H); the states, or an empty list
+
+    Raises:
+        ValueError: see ``pack`` and ``check_numbers``.
     """
     packed = pack(x, lengths)
+    check_numbers(x if packed is None else packed)
     states: list[States] = []
     if not return_states and _has_kernel(layers[0], x.data):
         outputs, last = _call_kernel(layers, x if packed is None else packed, state)
@@ -75,6 +79,7 @@ def _has_kernel(layer: "RecurrentLayer", x: Tensor) -> bool:
     return layer.kernel is not None and not (x.is_cpu and torch.is_autocast_enabled("cpu"))
 
 
+@torch.compiler.disable  # inductor cannot compile the LSTM's kernel, nor is there anything to gain
 def _call_kernel(
     layers: Sequence["RecurrentLayer"], x: Tensor | PackedSequence, state: State
 ) -> tuple[Tensor | PackedSequence, State]:
@@ -121,9 +126,9 @@ def _unroll_layer(
         lengths = lengths.to(x.device)
         goes_on = (torch.arange(x.shape[1], device=x.device)[:, None] < lengths).unsqueeze(2)  # (T, B, 1)
     for step, preactivation in enumerate(projected):
+        if lengths is not None:  # a step from zeros gives zeros
+            preactivation, *state = (part.where(goes_on[step], part.new_zeros(())) for part in (preactivation, *state))
         state = layer.step(preactivation, state, weight_h)
-        if lengths is not None:
-            state = tuple(part.where(goes_on[step], part.new_zeros(())) for part in state)
         steps.append(state)
     histories = list(zip(*steps, strict=True))  # all h, or all h and all c
     outputs = torch.stack(histories[0], dim=1)  # (B, T, H)
