@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lab.arguments import CommandLine
@@ -23,7 +23,7 @@ from lab.checkpoints import (
     saved_model,
 )
 from lab.errors import LabError
-from lab.loggers import RunLogger
+from lab.loggers import EventLogger, RunLogger
 from lab.predictions import PredictionsFile
 from lab.runs import drop_if_empty, new_run_dir, run_of_checkpoint
 from lab.signals import CtrlC
@@ -193,7 +193,7 @@ class LabCLI(LightningCLI):
         folder, name = self.run_dir.parent, self.run_dir.name
         own = RunLogger(folder.parent, name=folder.name, version=name, first_step=self.first_step)
         if logger is None or logger is True:
-            logger = TensorBoardLogger(folder.parent, name=folder.name, version=name, default_hp_metric=False)
+            logger = EventLogger(folder.parent, name=folder.name, version=name, default_hp_metric=False)
         if logger is False:
             return [own]
         return [own, *(logger if isinstance(logger, list) else [logger])]

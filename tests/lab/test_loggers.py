@@ -1,8 +1,10 @@
-"""metrics.csv goes on where it stopped."""
+"""metrics.csv goes on where it stopped, and TensorBoard shows every metric."""
 
 from types import SimpleNamespace
 
-from lab.loggers import RunLogger, run_dir
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lab.loggers import EventLogger, RunLogger, run_dir
 from lab.runs import read_metrics
 
 
@@ -34,3 +36,15 @@ def test_the_run_folder_is_that_of_the_run_logger(tmp_path):
     trainer = SimpleNamespace(loggers=[object(), logger_at(tmp_path)])
     assert run_dir(trainer) == tmp_path / "x" / "version_0"
     assert run_dir(SimpleNamespace(loggers=[])) is None
+
+
+def test_tensorboard_shows_all_metrics_of_a_step_also_after_it_was_closed(tmp_path):
+    logger = EventLogger(tmp_path, name="x", version="version_0", default_hp_metric=False)
+    logger.log_metrics({"train/loss": 0.5, "val/loss": 2}, 3)
+    logger.log_metrics({"train/loss": 0.25}, 4)
+    logger.finalize("success")
+    logger.log_metrics({"test/loss": 1.5}, 4)
+    logger.finalize("success")
+    board = EventAccumulator(logger.log_dir).Reload()
+    shown = {name: [(event.step, event.value) for event in board.Scalars(name)] for name in board.Tags()["scalars"]}
+    assert shown == {"train/loss": [(3, 0.5), (4, 0.25)], "val/loss": [(3, 2.0)], "test/loss": [(4, 1.5)]}
