@@ -26,6 +26,7 @@ from lab.runs import load_run, read_metrics
 DOCS, RUNS = Path("docs"), Path("runs")
 WITH_AND_WITHOUT_SCALE = ("vit_digits", "vit_digits_unscaled")
 SHOWN = 6  # reconstructions of an experiment
+SHOWN_GRADIENTS = 1e-18  # the lowest, in units of the highest
 
 
 def draw_saturation(runs: Sequence[Path]) -> None:
@@ -93,9 +94,11 @@ def draw_gradient_flow_of(grid: Grid) -> None:
             colour = f"C{list(grid.columns).index(cell.column)}"
             for when, style, step in (("at the start", "-", min(norms)), ("trained", "--", max(norms))):
                 ratios = [norm / norms[step][-1] for norm in norms[step]]
-                panels.setdefault(cell.row, {})[f"loss of the {cell.column}, {when}"] = (ratios, colour, style)
+                panels.setdefault(cell.row, {})[f"loss: {cell.column}, {when}"] = (ratios, colour, style)
     if panels:
-        figure = draw_gradient_norms(panels, "Gradients through time, in units of that of the last step", 1e-14)
+        figure = draw_gradient_norms(
+            panels, "Gradients through time, in units of that of the last step", SHOWN_GRADIENTS
+        )
         _save(figure, grid.name)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from lab.grids import Grid
+from lab.grids import FIRST, Grid
 from lab.runs import fit_minutes, read_metrics
 
 ROUNDING = 1e-20  # what is left of an exact 0 in float64
@@ -31,7 +31,7 @@ def grid_table(grid: Grid, root: Path) -> str | None:
         runs = [list(grid.runs(cell, root).values()) for cell in cells]
         all_runs += [run for of_cell in runs for run in of_cell]
         metrics = [[read_metrics(run) for run in of_cell] for of_cell in runs]
-        repeats |= {len(_last_values(of_cell, next(iter(grid.metrics)))) for of_cell in metrics}
+        repeats |= {len(_values(of_cell, next(iter(grid.metrics)))) for of_cell in metrics}
         shown = [_mean_and_spread(metrics[0], name) for name in grid.references]
         shown += [_mean_and_spread(of_cell, name) for of_cell in metrics for name in grid.metrics]
         lines.append("| " + " | ".join([row, *shown]) + " |")
@@ -54,12 +54,13 @@ def grid_table(grid: Grid, root: Path) -> str | None:
     )
 
 
-def _last_values(runs: list[Mapping[str, tuple[list[int], list[float]]]], name: str) -> list[float]:
-    return [values[-1] for metrics in runs if name in metrics for _, values in replica_values(metrics, name)]
+def _values(runs: list[Mapping[str, tuple[list[int], list[float]]]], name: str) -> list[float]:
+    name, place = name.removeprefix(FIRST), 0 if name.startswith(FIRST) else -1
+    return [values[place] for metrics in runs if name in metrics for _, values in replica_values(metrics, name)]
 
 
 def _mean_and_spread(runs: list[Mapping[str, tuple[list[int], list[float]]]], name: str) -> str:
-    values = _last_values(runs, name)
+    values = _values(runs, name)
     if not values:
         return "–"
     if not all(map(math.isfinite, values)):

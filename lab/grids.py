@@ -12,6 +12,7 @@ from lab.errors import LabError, nearest
 from lab.overrides import FREE, read_config, typed, values_of
 from lab.runs import read_metrics, run_versions
 
+FIRST = "first "  # before a metric: its first value instead of its last
 KEYS = ("title", "config", "metrics", "columns", "rows", "seeds", "curves", "references")
 
 
@@ -43,7 +44,8 @@ class Grid:
         path: the file that states the grid.
         title: what the table shows.
         config: path of the config.
-        metrics: metrics of the table, and how they are called in it.
+        metrics: metrics of the table, and how they are called in it; the last value of each, or with "first " before
+            its name the first one.
         columns: overrides by column.
         rows: overrides by row.
         seeds: seeds to run, each for the weights and the data; the config's own alone when empty.
@@ -87,7 +89,9 @@ class Grid:
         return dict(sorted(found.items()))
 
     def _finished(self, run: Path) -> bool:
-        return (run / "metrics.csv").is_file() and set(self.metrics) <= set(read_metrics(run))
+        return (run / "metrics.csv").is_file() and {name.removeprefix(FIRST) for name in self.metrics} <= set(
+            read_metrics(run)
+        )
 
 
 def read_grid(path: Path) -> Grid:

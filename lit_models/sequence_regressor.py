@@ -20,9 +20,9 @@ class LitSequenceRegressor(LitTask):
     Args:
         net: from sequences (B, T, I) to (B, T, O), or a recurrent network.
         last_step_only: whether the loss and the metrics count the last step alone.
-        output_size: width O of what a recurrent network is to give, ≥ 1; of no effect on another.
         optimizer: from parameters to an optimizer; AdamW with torch's defaults when None.
         scheduler: from an optimizer to a learning-rate scheduler; see ``LitTask``.
+        output_size: width O of what a recurrent network is to give, ≥ 1; of no effect on another.
 
     Shapes:
         batch: inputs (B, T, I), targets (B, T', O) with T' ≤ T, those of the T' central steps
@@ -36,9 +36,9 @@ class LitSequenceRegressor(LitTask):
         self,
         net: nn.Module,
         last_step_only: bool = False,
-        output_size: int = 1,
         optimizer: OptimizerCallable | None = None,
         scheduler: LRSchedulerCallable | None = None,
+        output_size: int = 1,
     ) -> None:
         super().__init__(net, optimizer, scheduler)
         self.save_arguments()

@@ -75,11 +75,14 @@ def run_layers(
 
 
 def _has_kernel(layer: "RecurrentLayer", x: Tensor) -> bool:
-    """Whether torch has a kernel for a layer; in mixed precision most CPUs lack the LSTM, and torch stops there."""
-    return layer.kernel is not None and not (x.is_cpu and torch.is_autocast_enabled("cpu"))
+    """Whether torch has a kernel for a layer here.
+
+    On a CPU torch stops at the LSTM in mixed precision, which most CPUs lack, and where ``torch.compile`` meets it.
+    """
+    stops = x.is_cpu and (torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling())
+    return layer.kernel is not None and not stops
 
 
-@torch.compiler.disable  # inductor cannot compile the LSTM's kernel, nor is there anything to gain
 def _call_kernel(
     layers: Sequence["RecurrentLayer"], x: Tensor | PackedSequence, state: State
 ) -> tuple[Tensor | PackedSequence, State]:

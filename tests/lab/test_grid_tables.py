@@ -50,6 +50,14 @@ def test_a_table_with_two_metrics_and_one_column_names_the_metrics_alone(folder:
     assert lines[-1].startswith("Mean ± standard deviation over 1 repeats. 1 runs of ")
 
 
+def test_the_first_value_of_a_metric_is_told_where_it_is_asked_for(folder: Path) -> None:
+    run = a_run(folder / "runs", 0, config([5]))
+    (run / "metrics.csv").write_text("step,rate,test/loss\n0,0.5,\n5,0.25,\n9,,2\n")
+    metrics = {"first rate": "start", "rate": "end", "test/loss": "error"}
+    one = grid(metrics=metrics, rows={"small": SMALL}, columns={"": {}})
+    assert grid_table(one, folder / "runs").splitlines()[4] == "| small | 0.5 | 0.25 | 2 |"
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
