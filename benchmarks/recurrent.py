@@ -33,7 +33,7 @@ from train import ROOMS
 BATCH_SIZE = 32
 OURS, TORCH, LOOP = "archlab", "torch.nn", "loop over steps and gates"
 STEPS = {10: 50, 100: 10, 1000: 1}  # of a round, by the length T
-OBSERVED = {10: 10, 100: 3}  # epochs of 500 steps of an observed run, by the length T
+OBSERVED = {("rnn", 10): 6, ("lstm", 10): 6, ("lstm", 100): 2}  # epochs of 500 steps, by config and length T
 AS_FAST, LOOP_TARGET, OBSERVER_TARGET = 1.15, 6.0, 1.05
 FOLDER = Path("runs/benchmarks")
 
@@ -72,14 +72,15 @@ def main() -> None:
     arguments = _parse()
     torch.set_num_threads(arguments.threads)
     suffix = "_smoke" if arguments.smoke else ""
-    for length in arguments.observed:
-        comparison = compare_observer(length, arguments)
+    for (cell, length), epochs in ({("lstm", 3): 1} if arguments.smoke else OBSERVED).items():
+        comparison = compare_observer(cell, length, epochs, arguments.rounds)
         comparison.show()
-        comparison.save(FOLDER / f"recurrent_observer_{length}{suffix}")
-    text = compare_steps(arguments)
-    print(text)
-    with written_whole(FOLDER / f"recurrent_steps{suffix}.md") as part:
-        part.write_text(text, encoding="utf-8")
+        comparison.save(FOLDER / f"recurrent_observer_{cell}_{length}{suffix}")
+    if arguments.lengths:
+        text = compare_steps(arguments)
+        print(text)
+        with written_whole(FOLDER / f"recurrent_steps{suffix}.md") as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def compare_steps(arguments: argparse.Namespace) -> str:
@@ -149,11 +150,10 @@ def verdict_of(ratios: Mapping[tuple, list[float]]) -> str:
     return verdict
 
 
-def compare_observer(length: int, arguments: argparse.Namespace) -> Comparison:
-    """Runs of the two-layer LSTM on running averages, without the observer, with it, and with its pictures."""
-    epochs = arguments.epochs or OBSERVED.get(length, 1)
+def compare_observer(cell: str, length: int, epochs: int, rounds: int) -> Comparison:
+    """Runs of two layers on running averages, without the observer, with it, and with its pictures."""
     with tempfile.TemporaryDirectory() as folder:
-        words = ["fit", "--config", "configs/lstm_running_average.yaml", f"--data.seq_len={length}"]
+        words = ["fit", "--config", f"configs/{cell}_running_average.yaml", f"--data.seq_len={length}"]
         words += [f"--trainer.default_root_dir={folder}", f"--trainer.max_epochs={epochs}", "--test_after_fit=false"]
         observer = '[{"class_path": "callbacks.TimestepGradients", "init_args": {"every_n_steps": 50}}]'
         contenders = {
@@ -161,7 +161,7 @@ def compare_observer(length: int, arguments: argparse.Namespace) -> Comparison:
             "with it, but no pictures": lambda: _run_without_pictures([*words, f"--trainer.callbacks={observer}"]),
             "with its two pictures": lambda: _run([*words, f"--trainer.callbacks={observer}"]),
         }
-        results = alternate(contenders, arguments.rounds)
+        results = alternate(contenders, rounds)
     measurements = [Measurement(name, values) for name, values in results.items()]
     ratio, whole = (item.ratio_to(measurements[0]) for item in measurements[1:])
     verdict = (
@@ -169,7 +169,7 @@ def compare_observer(length: int, arguments: argparse.Namespace) -> Comparison:
         f"{_met(ratio <= OBSERVER_TARGET)}. With the pictures at the end of this short run: {whole - 1:.1%}, "
         f"{median(measurements[2].values) - median(measurements[1].values):.1f} s more."
     )
-    title = f"Observing an LSTM of two layers every 50 steps, T = {length}, a run of {500 * epochs:,} steps"
+    title = f"Observing two layers of {cell.upper()} every 50 steps, T = {length}, a run of {500 * epochs:,} steps"
     return Comparison(title, "s", measurements, verdict, machine())
 
 
@@ -194,16 +194,13 @@ def _met(met: bool) -> str:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--widths", type=int, nargs="+", default=[32, 256], help="hidden sizes")
-    parser.add_argument("--lengths", type=int, nargs="+", default=[10, 100, 1000], help="steps T of a sequence")
-    parser.add_argument("--observed", type=int, nargs="*", default=list(OBSERVED), help="steps T of the observed runs")
-    parser.add_argument("--epochs", type=int, help="epochs of 500 steps of each observed run")
+    parser.add_argument("--lengths", type=int, nargs="*", default=[10, 100, 1000], help="T of the training steps")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
     arguments = parser.parse_args()
     if arguments.smoke:
-        arguments.widths, arguments.lengths, arguments.observed = [4], [3], [3]
-        arguments.epochs, arguments.rounds = 1, 2
+        arguments.widths, arguments.lengths, arguments.rounds = [4], [3], 2
     return arguments
 
 

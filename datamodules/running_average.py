@@ -53,9 +53,9 @@ class RunningAverageDataModule(InMemoryDataModule):
         batch_size: training samples in a batch, per process, ≥ 1.
         num_batches: training batches of an epoch, over all processes, ≥ 1; what does not divide by their number is
             left out.
+        seed: seed ≥ 0 of all sequences.
         num_eval: sequences to validate, and as many to test, ≥ 1.
         eval_batch_size: samples in a batch of validation, test and prediction, per process, ≥ 1.
-        seed: seed of all sequences.
 
     Shapes:
         a batch: inputs (B, T, 1), targets (B, T, 1)
@@ -69,9 +69,9 @@ class RunningAverageDataModule(InMemoryDataModule):
         seq_len: int = 10,
         batch_size: int = 32,
         num_batches: int = 5000,
+        seed: int = 0,
         num_eval: int = 4096,
         eval_batch_size: int = 1024,
-        seed: int = 0,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed)
         for name, value in {"seq_len": seq_len, "num_batches": num_batches, "num_eval": num_eval}.items():
