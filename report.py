@@ -26,7 +26,6 @@ from lab.runs import load_run, read_metrics
 DOCS, RUNS = Path("docs"), Path("runs")
 WITH_AND_WITHOUT_SCALE = ("vit_digits", "vit_digits_unscaled")
 SHOWN = 6  # reconstructions of an experiment
-SHOWN_GRADIENTS = 1e-18  # the lowest, in units of the highest
 
 
 def draw_saturation(runs: Sequence[Path]) -> None:
@@ -93,12 +92,10 @@ def draw_gradient_flow_of(grid: Grid) -> None:
             norms = gradients_of(read_metrics(run))[1]["grad_norm"]
             colour = f"C{list(grid.columns).index(cell.column)}"
             for when, style, step in (("at the start", "-", min(norms)), ("trained", "--", max(norms))):
-                ratios = [norm / norms[step][-1] for norm in norms[step]]
+                ratios = [norm / (norms[step][-1] or 1.0) for norm in norms[step]]
                 panels.setdefault(cell.row, {})[f"loss: {cell.column}, {when}"] = (ratios, colour, style)
     if panels:
-        figure = draw_gradient_norms(
-            panels, "Gradients through time, in units of that of the last step", SHOWN_GRADIENTS
-        )
+        figure = draw_gradient_norms(panels, "Gradients through time", "‖∂L/∂h_t‖ / ‖∂L/∂h_T‖")
         _save(figure, grid.name)
 
 

@@ -3,6 +3,7 @@
 Letters: T time.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 3
 PANELS = 6  # of the picture over training
-SHOWN_RANGE = 1e-8  # of a logarithmic axis, below its highest value: what comes from there moves nothing in float32
+BEYOND = 100.0  # how far a bound is shown above the gradients, in units of the highest
 STYLES = {"grad_norm": ("-", ""), "cell_grad_norm": ("-.", ", cell"), "bound": (":", ", bound")}
 Layers = Mapping[int, Mapping[str, Mapping[int, list[float]]]]  # layer, quantity, optimizer step: a number for each t
 Line = tuple[Sequence[float], str, str]  # a number for each t, colour, style
@@ -65,11 +66,10 @@ def draw_timestep_gradients(layers: Layers, title: str) -> "Figure":
     left.set_ylim(bottom=0)
     left.set_xlabel("time t")
     left.set_ylabel("‖h_t‖ of a batch")
-    left.legend(fontsize=8)
     _run_backwards(right, [line for step in moments for line in _lines(layers, step).values()])
     right.set_xlabel("time t, backwards")
     right.set_ylabel("‖∂L/∂h_t‖ of a batch")
-    right.legend(fontsize=8)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     figure.suptitle(f"Forward through time, and the gradient back — {title}", fontsize=12)
     return figure
 
@@ -87,15 +87,13 @@ def draw_gradients_over_training(layers: Layers, title: str) -> "Figure":
     return draw_gradient_norms(panels, f"Gradients through time, over training — {title}")
 
 
-def draw_gradient_norms(
-    panels: Mapping[str, Mapping[str, Line]], title: str, shown_range: float = SHOWN_RANGE
-) -> "Figure":
+def draw_gradient_norms(panels: Mapping[str, Mapping[str, Line]], title: str, ylabel: str = "‖∂L/∂h_t‖") -> "Figure":
     """Small multiples of gradients through time, on common logarithmic axes; time runs backwards.
 
     Args:
         panels: for each panel's title, for each line's label, a number for each t, a colour and a line style.
         title: what is shown.
-        shown_range: the lowest value that is shown, in units of the highest, > 0.
+        ylabel: the label of the axes.
     """
     from matplotlib.figure import Figure
 
@@ -109,11 +107,11 @@ def draw_gradient_norms(
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     all_lines = list(chain.from_iterable(lines.values() for lines in panels.values()))
-    _run_backwards(grid[0, 0], all_lines, shown_range)
+    _run_backwards(grid[0, 0], all_lines)
     for axes in grid[-1]:
         axes.set_xlabel("time t, backwards")
     for axes in grid[:, 0]:
-        axes.set_ylabel("‖∂L/∂h_t‖")
+        axes.set_ylabel(ylabel)
     handles = {
         label: handle for axes in grid.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
@@ -139,16 +137,19 @@ def _plot(axes: "Axes", lines: Mapping[str, Line], alpha: float, width: float) -
     axes.grid(alpha=0.3)
 
 
-def _run_backwards(axes: "Axes", lines: Sequence[Line], shown_range: float = SHOWN_RANGE) -> None:
-    """A logarithmic axis of gradients, and time from the last step to the first."""
+def _run_backwards(axes: "Axes", lines: Sequence[Line]) -> None:
+    """A logarithmic axis that shows every gradient, a bound as far as there is room, and time from the last step on."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    positive = [value for values, _, _ in lines for value in values if 0 < value < float("inf")]
-    if positive:
-        lowest = max(min(positive), shown_range * max(positive))
+    bounds, measured = (
+        [value for values, _, style in lines for value in values if 0 < value < math.inf and (style == ":") == dotted]
+        for dotted in (True, False)
+    )
+    if measured:
+        lowest, highest = min(measured), max(max(measured), min(max(bounds, default=0.0), BEYOND * max(measured)))
         axes.set_yscale("log")
-        axes.set_ylim(lowest / 1.5, 1.5 * max(positive))
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if max(positive) < 300 * lowest else (1.0,)))
+        axes.set_ylim(lowest / 1.5, 1.5 * highest)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if highest < 300 * lowest else (1.0,)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_locator(NullLocator())  # they take half of the time to draw
     axes.set_xlim(max(len(values) for values, _, _ in lines) + 0.5, 0.5)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from callbacks.gradient_figures import draw_gradients_over_training, draw_timestep_gradients, gradients_of
 from callbacks.observing import metrics_so_far, rehearsal
@@ -22,7 +23,6 @@ from nets.through_time import States
 from theory import gradient_bound, vanishing_rate
 
 LIPSCHITZ = 1.0  # the largest slope of tanh, ReLU and identity
-GATES = ("input", "forget", "candidate", "output")
 
 
 class TimestepGradients(Callback):
@@ -141,7 +141,7 @@ def recorded_states(net: nn.Module) -> Iterator[list[tuple[RecurrentLayer, State
     def ask(module: RecurrentNet, given: tuple, options: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         named = inspect.signature(module.forward).bind(*given, **options).arguments
         asked[module] = named.get("return_states", False)
-        return (), {**named, "return_states": True}
+        return (), {**named, "x": _with_gradient(named["x"]), "return_states": True}
 
     def keep(module: RecurrentNet, given: tuple, returned: tuple) -> tuple:
         states = returned[-1]
@@ -150,12 +150,19 @@ def recorded_states(net: nn.Module) -> Iterator[list[tuple[RecurrentLayer, State
 
     modules = [module for module in net.modules() if isinstance(module, RecurrentNet)]
     hooks = [module.register_forward_pre_hook(ask, with_kwargs=True) for module in modules]
-    hooks += [module.register_forward_hook(keep) for module in modules]
+    hooks += [module.register_forward_hook(keep, prepend=True) for module in modules]
     try:
         yield recorded
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _with_gradient(x: Tensor | PackedSequence) -> Tensor | PackedSequence:
+    """The same input; where nothing below wants a gradient it does, so that layers with frozen weights have one too."""
+    if isinstance(x, PackedSequence):
+        return x._replace(data=_with_gradient(x.data))
+    return x if x.requires_grad else x.detach().requires_grad_()
 
 
 def _norms(values: Tensor) -> Tensor:
@@ -165,15 +172,15 @@ def _norms(values: Tensor) -> Tensor:
 
 def _of_weights(layer: RecurrentLayer) -> dict[str, Tensor]:
     """Spectral radius and largest singular value of each block of W^h; NaN where the weights are not finite."""
-    weights = layer.weight_h.detach().float().cpu().unflatten(0, (layer.num_blocks, -1))  # (G, H, H)
+    weights = layer.weight_h.detach().float().cpu().unflatten(0, (len(layer.block_names), -1))  # (G, H, H)
     if not weights.isfinite().all():
-        radii = sigmas = weights.new_full((layer.num_blocks,), float("nan"))
+        radii = sigmas = weights.new_full((len(layer.block_names),), float("nan"))
     else:
         radii = torch.linalg.eigvals(weights).abs().amax(dim=1)
         sigmas = torch.linalg.svdvals(weights)[:, 0]
-    if layer.num_blocks == 1:
+    if len(layer.block_names) == 1:
         return {"spectral_radius": radii[0], "sigma_max": sigmas[0]}
-    of_gates = zip(GATES, radii, sigmas, strict=True)
+    of_gates = zip(layer.block_names, radii, sigmas, strict=True)
     return {
         f"{name}/{gate}": value
         for gate, radius, sigma in of_gates

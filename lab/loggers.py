@@ -63,7 +63,8 @@ class EventLogger(TensorBoardLogger):
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         writer = self.experiment.file_writer
-        if writer is None:  # closed at the end of training; a test after it opens another
+        if writer is None or any(isinstance(value, dict) for value in metrics.values()):
+            # Closed at the end of training: a test after it opens another. And several curves in one chart.
             super().log_metrics(metrics, step)
             return
         values = [Summary.Value(tag=name, simple_value=float(value)) for name, value in metrics.items()]

@@ -13,7 +13,7 @@ class LitSequenceRegressor(LitTask):
     r"""Trains a network that maps sequences to sequences with the mean-squared error.
 
     ŷ = net(x), or of a recurrent network ŷ_t = W^f h_t + b^f. Recurrent is what has a ``hidden_size`` and gives all
-    h_t (B, T, H) first, as ``nets.RNN`` does, or ``torch.nn.GRU`` with ``batch_first=True``.
+    h_t (B, T, H) first, as ``nets.RNN`` does, or ``torch.nn.LSTM`` with ``batch_first=True``.
     loss = mean of (ŷ_t − y_t)²; logs ``train/loss``, ``val/loss``, ``val/rse``, ``test/loss`` and ``test/rse``,
     the relative squared error Σ(ŷ − y)²/Σ(y − ȳ)²: 1 for predicting the mean, 0 for a perfect prediction.
 
@@ -59,7 +59,9 @@ class LitSequenceRegressor(LitTask):
     def forward(self, inputs: Tensor) -> Tensor:
         """The prediction (B, T, O) at every step."""
         outputs = self.net(inputs)
-        return outputs if self.readout is None else self.readout(outputs[0])
+        if self.readout is None:
+            return outputs
+        return self.readout(outputs[0] if isinstance(outputs, tuple) else outputs)
 
     def batch_loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """The loss of a training batch, which observers may ask for too."""

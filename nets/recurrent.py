@@ -44,7 +44,7 @@ class RecurrentNet(nn.Module):
             lengths: steps of each sequence (B,), in 1 … T; None where ``x`` is packed or all have T. Outputs beyond
                 them are 0, and the last state of a sequence is that of its own last step.
             return_states: also give the ``States`` of the layer, or a list of those of each layer. The layers are then
-                unrolled step by step, which takes an LSTM some six times as long as torch's fused kernel.
+                unrolled step by step, which takes a small LSTM two to six times as long as torch's fused kernel.
 
         Raises:
             ValueError: when the input has another width, no steps, or a NaN in a step that counts, when the lengths are
@@ -67,10 +67,11 @@ class RecurrentNet(nn.Module):
         if state is None:
             return (x.new_zeros(shape),) * len(self.state_names)
         state = (state,) if isinstance(state, Tensor) else tuple(state)
-        if [part.shape for part in state] != [shape] * len(self.state_names):
+        shapes = [tuple(part.shape) if isinstance(part, Tensor) else type(part).__name__ for part in state]
+        if shapes != [shape] * len(self.state_names):
             raise ValueError(
-                f"initial_state must be {' and '.join(self.state_names)} of the shape {shape}, but it has the shape "
-                f"{' and '.join(str(tuple(part.shape)) for part in state)}."
+                f"initial_state must be {' and '.join(self.state_names)} of the shape {shape}, but it is "
+                f"{' and '.join(map(str, shapes)) or 'empty'}."
             )
         return state
 
@@ -78,7 +79,7 @@ class RecurrentNet(nn.Module):
 class RecurrentLayer(RecurrentNet):
     """The weights of one layer: W^x, W^h and one bias b, each of G blocks of H rows."""
 
-    num_blocks: int
+    block_names: tuple[str, ...]  # of the G blocks
     kernel: Callable | None  # torch's own loop over the steps, or None where torch has none
 
     def __init__(self, input_size: int, hidden_size: int, recurrent_gain: float | None) -> None:
@@ -87,9 +88,9 @@ class RecurrentLayer(RecurrentNet):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, but it is {value}.")
         if recurrent_gain is not None and not recurrent_gain > 0:
-            raise ValueError(f"recurrent_gain must be more than 0, or null, but it is {recurrent_gain}.")
+            raise ValueError(f"recurrent_gain must be more than 0, or null in a file, but it is {recurrent_gain}.")
         self.input_size, self.hidden_size, self.recurrent_gain = input_size, hidden_size, recurrent_gain
-        rows = self.num_blocks * hidden_size
+        rows = len(self.block_names) * hidden_size
         self.weight_x = nn.Parameter(torch.empty(rows, input_size))
         self.weight_h = nn.Parameter(torch.empty(rows, hidden_size))
         self.bias = nn.Parameter(torch.empty(rows))
@@ -102,7 +103,7 @@ class RecurrentLayer(RecurrentNet):
             nn.init.uniform_(parameter, -bound, bound)
         if self.recurrent_gain is not None:
             for weight, gain in ((self.weight_h, self.recurrent_gain), (self.weight_x, 1.0)):
-                for block in weight.data.chunk(self.num_blocks):
+                for block in weight.data.chunk(len(self.block_names)):
                     nn.init.orthogonal_(block, gain)
 
     @property
@@ -130,7 +131,7 @@ class RNNLayer(RecurrentLayer):
         ValueError: when a size is below 1, the gain is not above 0, or the nonlinearity is unknown; see ``forward``.
     """
 
-    num_blocks, state_names = 1, ("h_0",)
+    block_names, state_names = ("hidden",), ("h_0",)
 
     def __init__(
         self, input_size: int, hidden_size: int, nonlinearity: str = "tanh", recurrent_gain: float | None = None
@@ -168,7 +169,8 @@ class LSTMLayer(RecurrentLayer):
         ValueError: when a size is below 1, or the gain is not above 0; and see ``forward``.
     """
 
-    num_blocks, state_names, kernel = 4, ("h_0", "c_0"), staticmethod(torch.lstm)
+    block_names = ("input", "forget", "candidate", "output")
+    state_names, kernel = ("h_0", "c_0"), staticmethod(torch.lstm)
 
     def __init__(self, input_size: int, hidden_size: int, recurrent_gain: float | None = None) -> None:
         super().__init__(input_size, hidden_size, recurrent_gain)

@@ -1,6 +1,6 @@
 """Batches of sequences of different lengths: their checks, and the way between padded and packed.
 
-Letters: B batch, T time, I input size, L layers, H hidden size.
+Letters: B batch, T time, I input size.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def check_sequences(x: Tensor | PackedSequence, input_size: int) -> None:
 
 def check_numbers(x: Tensor | PackedSequence) -> None:
     """Raise ValueError where an input is NaN; of packed sequences only what they hold counts, not their padding."""
-    if not x.data.detach().sum().isnan():  # 15 times as fast as a look at each number
+    if not x.data.detach().sum().isnan():  # cheaper than a look at each of many numbers
         return
     padded = pad_packed_sequence(x, batch_first=True)[0] if isinstance(x, PackedSequence) else x
     places = padded.isnan().nonzero()

@@ -61,7 +61,9 @@ def run_layers(
     check_numbers(x if packed is None else packed)
     states: list[States] = []
     if not return_states and _has_kernel(layers[0], x.data):
-        outputs, last = _call_kernel(layers, x if packed is None else packed, state)
+        # torch.compile cannot trace the LSTM's kernel; asked only then, since it takes a second to import.
+        call = torch.compiler.disable(_call_kernel) if torch.compiler.is_compiling() else _call_kernel
+        outputs, last = call(layers, x if packed is None else packed, state)
     elif packed is None:
         outputs, last, states = _unroll(layers, x, state, None)
     else:
@@ -77,10 +79,9 @@ def run_layers(
 def _has_kernel(layer: "RecurrentLayer", x: Tensor) -> bool:
     """Whether torch has a kernel for a layer here.
 
-    On a CPU torch stops at the LSTM in mixed precision, which most CPUs lack, and where ``torch.compile`` meets it.
+    In mixed precision most CPUs have none for an LSTM, and torch stops there: the layers are unrolled.
     """
-    stops = x.is_cpu and (torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling())
-    return layer.kernel is not None and not stops
+    return layer.kernel is not None and not (x.is_cpu and torch.is_autocast_enabled("cpu"))
 
 
 def _call_kernel(

@@ -90,7 +90,9 @@ def jacobian_bound(sigma_max: Tensor | float, lipschitz: float, steps: Tensor | 
     Raises:
         ValueError: when an argument is negative.
     """
-    sigma_max, steps = torch.as_tensor(sigma_max), torch.as_tensor(steps)
+    if not isinstance(sigma_max, Tensor):
+        sigma_max = torch.tensor(sigma_max, dtype=torch.float64)  # float32 would end at 1e-45
+    steps = torch.as_tensor(steps)
     for name, value in {"sigma_max": sigma_max.min(), "lipschitz": lipschitz, "steps": steps.min()}.items():
         if value < 0:
             raise ValueError(f"{name} must not be negative, but it is {value}.")
@@ -117,11 +119,12 @@ def gradient_bound(direct_norms: Tensor, sigma_max: Tensor | float, lipschitz: f
     """
     if (direct_norms < 0).any():
         raise ValueError(f"direct_norms must not be negative, but one is {direct_norms.min()}.")
-    factor = float(jacobian_bound(sigma_max, lipschitz, 1))
+    factor = float(jacobian_bound(float(sigma_max), lipschitz, 1))
     bounds = [0.0]
     for direct in reversed(direct_norms.tolist()):  # from the last step: what comes from beyond it, and its own
         bounds.append(factor * bounds[-1] + direct)
-    return direct_norms.new_tensor(bounds[:0:-1])
+    dtype = direct_norms.dtype if direct_norms.is_floating_point() else torch.get_default_dtype()
+    return torch.tensor(bounds[:0:-1], dtype=dtype, device=direct_norms.device)
 
 
 def vanishing_rate(norms: Tensor) -> Tensor:
@@ -142,7 +145,8 @@ def vanishing_rate(norms: Tensor) -> Tensor:
     """
     if norms.dim() != 1 or (norms < 0).any():
         raise ValueError(f"norms must be one number ≥ 0 a step, but they are {norms.tolist()}.")
-    steps = norms.nonzero()[:, 0].to(norms.dtype)
+    norms = norms.double()
+    steps = norms.nonzero()[:, 0].double()
     logs = norms[norms != 0].log()
     if len(steps) < 2 or not norms.isfinite().all():
         return norms.new_tensor(float("nan"))

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from callbacks import (
@@ -23,7 +22,7 @@ from callbacks import (
     draw_timestep_gradients,
     gradients_of,
 )
-from callbacks.gradient_figures import COLUMNS, PANELS
+from callbacks.gradient_figures import BEYOND, COLUMNS, PANELS
 from datamodules import RunningAverageDataModule
 from lab import read_metrics
 from lit_models import LitSequenceRegressor
@@ -53,8 +52,8 @@ def render(figure: Figure) -> None:
     figure.savefig(io.BytesIO(), dpi=20)
 
 
-def labels(where: Axes | Figure) -> list[str]:
-    legend = where.get_legend() if isinstance(where, Axes) else where.legends[0]
+def labels(figure: Figure) -> list[str]:
+    (legend,) = figure.legends
     return [text.get_text() for text in legend.get_texts()]
 
 
@@ -105,8 +104,9 @@ def test_gradients_before_and_after_training_run_backwards_beside_the_states(
     assert left.get_xlim()[0] < left.get_xlim()[1] and left.get_ylim()[0] == 0
     assert right.get_xlim() == (6.5, 0.5)
     assert ["backwards" in axes.get_xlabel() for axes in figure.axes] == [False, True]
-    assert labels(left) == [f"layer {layer}, step {step}" for step in (0, 100) for layer in (1, 2)]
-    assert labels(right) == [
+    assert left.get_legend() is None and right.get_legend() is None
+    assert [line.get_label() for line in left.lines] == [f"layer {n}, step {step}" for step in (0, 100) for n in (1, 2)]
+    assert labels(figure) == [
         f"layer {layer}{kind}, step {step}" for step in (0, 100) for layer in (1, 2) for kind in ("", suffix)
     ]
     expected = [
@@ -169,18 +169,21 @@ def test_panels_share_their_axes_and_fill_rows(number: int, rows: int) -> None:
     assert labels(figure) == ["gradient", "bound"]
 
 
-@pytest.mark.parametrize(
-    ("options", "lowest"), [({}, 1e-6), ({"shown_range": 1e-4}, 1e-2), ({"shown_range": 1e-99}, 1e-38)]
-)
-def test_the_axis_ends_a_range_below_the_highest_value_and_long_curves_have_no_points(
-    options: dict[str, float], lowest: float
-) -> None:
+def test_the_axis_holds_every_gradient_and_long_curves_have_no_points() -> None:
     lines = {"gradient": ([10.0 ** (2 - t) for t in range(41)], "C0", "-"), "inf": ([math.inf, 1.0], "C0", "-")}
-    figure = draw_gradient_norms({"": lines}, "vanishing", **options)
+    figure = draw_gradient_norms({"": lines}, "vanishing", ylabel="a norm")
     render(figure)
     (axes,) = figure.axes
-    assert lowest / 3 < axes.get_ylim()[0] < lowest and axes.get_ylim()[1] < 300
+    assert 1e-39 < axes.get_ylim()[0] < 1e-38 and 100 < axes.get_ylim()[1] < 300
     assert [line.get_marker() for line in axes.lines] == ["None", "."] and axes.get_xlim() == (41.5, 0.5)
+    assert axes.get_ylabel() == "a norm"
+
+
+@pytest.mark.parametrize(("bound", "top"), [(0.5, 2.0), (30.0, 30.0), (1e9, 2.0 * BEYOND), (math.inf, 2.0)])
+def test_a_bound_is_shown_as_far_as_it_leaves_room_for_the_gradients(bound: float, top: float) -> None:
+    lines = {"gradient": ([1.0, 2.0], "C0", "-"), "bound": ([1e-9, bound], "C0", ":")}
+    low, high = draw_gradient_norms({"": lines}, "bounded").axes[0].get_ylim()
+    assert 0.5 < low < 1.0 and top < high < 2 * top
 
 
 @pytest.mark.parametrize("value", [0.0, math.nan, math.inf, 1e-45, 3e38])

@@ -124,6 +124,13 @@ def test_a_single_layer_is_a_network_too(layer: Callable) -> None:
     check(measure_timestep_gradients(task, draw_batch()), plain_loop(task, draw_batch()))
 
 
+@pytest.mark.parametrize("kind", ["relu", "lstm"])
+def test_a_frozen_network_has_the_same_gradients_through_time(kind: str) -> None:
+    task = build_task(kind, 2).double()
+    measured = measure_timestep_gradients(task, draw_batch())
+    assert_close(measure_timestep_gradients(task.requires_grad_(False), draw_batch()), measured, rtol=0.0, atol=0.0)
+
+
 @pytest.mark.parametrize("asked", [(), (None, None, False), (None, None, True)])
 def test_a_recurrent_network_is_found_inside_of_another(asked: tuple) -> None:
     class Inside(nn.Sequential):

@@ -282,7 +282,7 @@ def test_a_stack_without_layers_is_refused(kind: type[RecurrentNet], value: int)
 @pytest.mark.parametrize("kind", [RNNLayer, LSTMLayer, RNN, LSTM])
 @pytest.mark.parametrize("gain", [0, -0.5, float("nan")])
 def test_gains_that_are_not_above_zero_are_refused(kind: type[RecurrentNet], gain: float) -> None:
-    with pytest.raises(ValueError, match=f"recurrent_gain must be more than 0, or null, but it is {gain}"):
+    with pytest.raises(ValueError, match=f"recurrent_gain must be more than 0, or null in a file, but it is {gain}"):
         kind(2, 3, recurrent_gain=gain)
 
 
@@ -315,8 +315,9 @@ def test_initial_states_of_another_shape_or_number_are_refused(net: RecurrentNet
     for state in wrong:
         with pytest.raises(ValueError, match=f"initial_state must be {names} of the shape {expected}, but"):
             net(x, state)
-    with pytest.raises(ValueError, match=rf"of the shape {expected}, but it has the shape \(7, 3\)"):
-        net(x, torch.zeros(7, 3))
+    for state, shown in ((torch.zeros(7, 3), r"\(7, 3\)"), (["zeros"], "str"), ((), "empty")):
+        with pytest.raises(ValueError, match=rf"of the shape {expected}, but it is {shown}\."):
+            net(x, state)
 
 
 @pytest.mark.parametrize("kind", [RNNLayer, LSTMLayer, RNN, LSTM])

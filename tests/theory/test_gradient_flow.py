@@ -124,6 +124,7 @@ def test_jacobian_bound_is_reached_by_one_step_from_zero(nonlinearity: str) -> N
 @pytest.mark.parametrize("n", [1, 2, 3, 8])
 def test_jacobian_of_sigmoids_shrinks_by_sixteen_a_step(n: int) -> None:
     assert theory.jacobian_bound(0.25, 0.25, n - 1) == (1 / 16) ** (n - 1)
+    assert theory.jacobian_bound(0.25, 0.25, 40) == pytest.approx(2.0**-160, rel=1e-12)  # below all of float32
     weights = randn(30, 4, 4)
     weights /= 4 * torch.linalg.matrix_norm(weights, 2)[:, None, None]
     assert (jacobians("sigmoid", weights, randn(30, 4, seed=1), n - 1) <= (1 / 16) ** (n - 1) * ROUNDING).all()
