@@ -18,28 +18,39 @@ from nets.attention import (
 )
 from nets.autoencoder import Autoencoder, TiedAutoencoder
 from nets.corruption import GaussianNoise, RandomMask
+from nets.gru import GRU, GRULayer
 from nets.recurrent import LSTM, RNN, LSTMLayer, RNNLayer
 from nets.replicas import call_replicas, replica_metrics, stack_replicas, take_replica
+from nets.sampling import greedy_search, sample_search
+from nets.search import Hypotheses, beam_search
+from nets.sequence_models import RecurrentClassifier, RecurrentLanguageModel
 from nets.transformer import TransformerEncoderLayer
 from nets.vit import VisionTransformer
 
 __all__ = [
+    "GRU",
     "LSTM",
     "RNN",
     "Autoencoder",
+    "GRULayer",
     "GaussianNoise",
+    "Hypotheses",
     "LSTMLayer",
     "MultiHeadAttention",
     "PositiveRandomFeatures",
     "RNNLayer",
     "RandomMask",
+    "RecurrentClassifier",
+    "RecurrentLanguageModel",
     "RelativeAttention1d",
     "TiedAutoencoder",
     "TransformerEncoderLayer",
     "VisionTransformer",
     "attention_rollout",
+    "beam_search",
     "call_replicas",
     "elu_features",
+    "greedy_search",
     "kernel_attention",
     "linear_attention",
     "low_rank_attention",
@@ -48,6 +59,7 @@ __all__ = [
     "quadratic_kernel",
     "relative_attention",
     "replica_metrics",
+    "sample_search",
     "softmax_attention",
     "softmax_kernel",
     "stack_replicas",

@@ -1,0 +1,73 @@
+"""The gated recurrent unit: a layer, and a stack of them.
+
+Letters: B batch, T time, I input size, H hidden size, L layers.
+"""
+
+import torch
+from torch import Tensor
+
+from nets.recurrent import RecurrentLayer, RecurrentStack
+from nets.through_time import State
+
+
+class GRULayer(RecurrentLayer):
+    r"""One layer of gated recurrent units.
+
+    "Learning Phrase Representations using RNN Encoder-Decoder" (Cho et al., 2014), https://arxiv.org/abs/1406.1078,
+    with the reset gate behind the product, as in cuDNN and in ``torch.nn.GRU``.
+    r, z = sigmoid of W^x x_t + W^h h_{t−1} + b, each with its own weights;
+    n = tanh(W_n^x x_t + b_n + r ⊙ W_n^h h_{t−1}); h_t = (1 − z) ⊙ n + z ⊙ h_{t−1}.
+
+    The weights of reset gate r, update gate z and candidate n stand below one another in this order.
+
+    Args:
+        input_size: numbers a step I, ≥ 1.
+        hidden_size: width H of the state, ≥ 1.
+        recurrent_gain: each of the three blocks of W^h begins as a random orthogonal matrix times this number > 0, and
+            each of W^x as an orthogonal one; when None all weights begin uniform in ±1/√H.
+
+    Shapes:
+        x (B, T, I), h_0 (B, H) -> all h (B, T, H), last h (B, H)
+
+    Raises:
+        ValueError: when a size is below 1, or the gain is not above 0; and see ``forward``.
+    """
+
+    block_names = ("reset", "update", "candidate")
+    state_names, kernel = ("h_0",), staticmethod(torch.gru)
+
+    def __init__(self, input_size: int, hidden_size: int, recurrent_gain: float | None = None) -> None:
+        super().__init__(input_size, hidden_size, recurrent_gain)
+
+    def step(self, projected: Tensor, state: State, weight_h: Tensor) -> State:
+        """One step, from W^x x_t + b (B, 3H), (h_{t−1},) and the transpose of W^h."""
+        (hidden,) = state
+        r, z, n = projected.chunk(3, dim=1)
+        r_hidden, z_hidden, n_hidden = (hidden @ weight_h).chunk(3, dim=1)
+        candidate = torch.tanh(n + torch.sigmoid(r + r_hidden) * n_hidden)
+        return (candidate + torch.sigmoid(z + z_hidden) * (hidden - candidate),)
+
+
+class GRU(RecurrentStack):
+    """A stack of ``GRULayer``, each on all the hidden states of the one below it.
+
+    Args:
+        input_size: numbers a step I, ≥ 1.
+        hidden_size: width H of every layer, ≥ 1.
+        num_layers: layers L, ≥ 1.
+        recurrent_gain: see ``GRULayer``.
+
+    Shapes:
+        x (B, T, I), h_0 (L, B, H) -> all h of the last layer (B, T, H), the last h of every layer (L, B, H)
+
+    Raises:
+        ValueError: as ``GRULayer``, and when there is no layer.
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, recurrent_gain: float | None = None
+    ) -> None:
+        def layer(width: int) -> GRULayer:
+            return GRULayer(width, hidden_size, recurrent_gain)
+
+        super().__init__(layer, input_size, hidden_size, num_layers)
