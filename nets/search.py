@@ -88,7 +88,8 @@ def beam_search(
             among_best = live.masked_fill(~ends, -torch.inf)[:, :beam_width]
             finished = _set_aside(finished, tokens[:, :beam_width], among_best, length_penalty, eos)
             goes_on = ends.byte().sort(dim=1, stable=True).indices[:, :beam_width]
-            live, parents, tokens = live.gather(1, goes_on), parents.gather(1, goes_on), _take(tokens, goes_on)
+            live = live.masked_fill(ends, -torch.inf).gather(1, goes_on)
+            parents, tokens = parents.gather(1, goes_on), _take(tokens, goes_on)
         if return_history:
             history.append(Hypotheses(tokens[..., 1:], live))
         if eos is not None and _is_over(live, finished, length, max_length, length_penalty):
