@@ -2,6 +2,7 @@
 
 from callbacks.attention_maps import AttentionMaps, draw_attention, draw_rollout
 from callbacks.attention_statistics import AttentionStatistics, draw_attention_statistics, measure_attention
+from callbacks.class_report import ClassReport, class_scores, draw_reliability
 from callbacks.gradient_figures import (
     draw_gradient_norms,
     draw_gradients_over_training,
@@ -11,6 +12,7 @@ from callbacks.gradient_figures import (
 from callbacks.learning_curves import LearningCurves, draw_learning_curves, draw_repeats
 from callbacks.linear_probe import LinearProbe, fit_linear_classifier
 from callbacks.mistakes import Mistakes, draw_confusion_matrix, draw_wrong_examples
+from callbacks.ngram_baseline import NgramBaseline, score_ngrams
 from callbacks.pca_baseline import PCABaseline
 from callbacks.principal_subspace import PrincipalSubspace, draw_principal_subspace
 from callbacks.reconstructions import (
@@ -21,21 +23,27 @@ from callbacks.reconstructions import (
     reconstruct,
 )
 from callbacks.relative_positions import RelativePositions, draw_relative_positions
+from callbacks.search_tree import HANDOUT_TREE, HANDOUT_WORDS, draw_search_tree, step_of_tree
 from callbacks.superposition import Superposition, draw_superposition, kept_features
 from callbacks.timestep_gradients import TimestepGradients, measure_timestep_gradients
 
 __all__ = [
+    "HANDOUT_TREE",
+    "HANDOUT_WORDS",
     "AttentionMaps",
     "AttentionStatistics",
+    "ClassReport",
     "LearningCurves",
     "LinearProbe",
     "Mistakes",
+    "NgramBaseline",
     "PCABaseline",
     "PrincipalSubspace",
     "Reconstructions",
     "RelativePositions",
     "Superposition",
     "TimestepGradients",
+    "class_scores",
     "draw_attention",
     "draw_attention_statistics",
     "draw_codes",
@@ -47,8 +55,10 @@ __all__ = [
     "draw_reconstruction_grid",
     "draw_reconstructions",
     "draw_relative_positions",
+    "draw_reliability",
     "draw_repeats",
     "draw_rollout",
+    "draw_search_tree",
     "draw_superposition",
     "draw_timestep_gradients",
     "draw_wrong_examples",
@@ -58,4 +68,6 @@ __all__ = [
     "measure_attention",
     "measure_timestep_gradients",
     "reconstruct",
+    "score_ngrams",
+    "step_of_tree",
 ]

@@ -7,6 +7,7 @@ from datamodules.local_operator import LocalOperatorDataModule
 from datamodules.mnist import MNISTDataModule
 from datamodules.running_average import RunningAverageDataModule
 from datamodules.sparse_features import SparseFeaturesDataModule
+from datamodules.surnames import SurnamesDataModule
 
 __all__ = [
     "DigitsDataModule",
@@ -16,4 +17,5 @@ __all__ = [
     "RandomAffine",
     "RunningAverageDataModule",
     "SparseFeaturesDataModule",
+    "SurnamesDataModule",
 ]

@@ -51,7 +51,11 @@ class ResumableSampler(DistributedSampler):
 
     def __iter__(self) -> Iterator[int]:
         skip, self.skip = self.skip, 0
-        return islice(super().__iter__(), skip, None)
+        return islice(self.order(), skip, None)
+
+    def order(self) -> Iterator[int]:
+        """The samples of an epoch in the order in which they are served."""
+        return super().__iter__()
 
 
 def identity(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -75,6 +79,8 @@ class InMemoryDataModule(LightningDataModule):
         ValueError: when a batch size is below 1.
     """
 
+    dataset_class = InMemoryDataset
+
     def __init__(
         self, batch_size: int, eval_batch_size: int = 256, seed: int = 0, augmentation: nn.Module | None = None
     ) -> None:
@@ -94,13 +100,17 @@ class InMemoryDataModule(LightningDataModule):
         """Load the splits that a stage reads: the test split is read by ``test`` and ``predict`` alone."""
         training = stage in ("fit", "validate")
         if ("val" if training else "test") not in self.datasets:
-            self.datasets |= {name: InMemoryDataset(*tensors) for name, tensors in self.load(training).items()}
+            self.datasets |= {name: self.dataset_class(*tensors) for name, tensors in self.load(training).items()}
 
     def train_dataloader(self) -> DataLoader:
         dataset, (world_size, rank) = self.datasets["train"], self._world()
         skip = self._seen_batches() * self.batch_size
-        sampler = ResumableSampler(dataset, skip, num_replicas=world_size, rank=rank, seed=self.seed)
+        sampler = self.train_sampler(dataset, skip, num_replicas=world_size, rank=rank, seed=self.seed)
         return DataLoader(dataset, batch_size=self.batch_size, sampler=sampler, collate_fn=identity)
+
+    def train_sampler(self, dataset: InMemoryDataset, skip: int, **arguments: int) -> ResumableSampler:
+        """The order of the training samples; see ``ResumableSampler``."""
+        return ResumableSampler(dataset, skip, **arguments)
 
     def val_dataloader(self) -> DataLoader:
         return self._eval_dataloader("val")

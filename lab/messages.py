@@ -87,7 +87,9 @@ def _explain_argument(chain: list[BaseException], options: list[str]) -> str:
         return _unknown_class(key, found[1] or found[2])
     if found := re.search(r"Expected an? (.+?)\. Got value: (.*)", text):
         kind = re.sub(r"<class '([\w.]+)'>", r"\1", found[1])
-        return f'{key} must be of the type {kind}, but it is "{found[2]}".'
+        word = " (No, Yes, Null and the like are no words to YAML: put them in quotes)"
+        hint = word if kind == "str" and found[2] in ("False", "True", "None") else ""
+        return f'{key} must be of the type {kind}, but it is "{found[2]}"{hint}.'
     if found := re.search(r"arguments are required: (?:\w+\.)?(.+)", text):
         missing = ".".join([*keys, found[1]])
         return f"{missing} is missing: give a config, such as --config configs/vit_digits.yaml, or --{missing}."

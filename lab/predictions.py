@@ -1,4 +1,4 @@
-"""What ``train.py predict`` leaves: one row a sample in ``predictions.csv``."""
+"""What ``train.py predict`` leaves: a row for each sample in ``predictions.csv``, and words on the screen too."""
 
 import csv
 from collections.abc import Sequence
@@ -13,12 +13,16 @@ from torch import Tensor
 from lab.files import written_whole
 from lab.loggers import run_dir
 
+SHOWN = 40  # rows on the screen
+Columns = dict[str, Tensor | Sequence[str | float]]
+
 
 class PredictionsFile(BasePredictionWriter):
-    """Writes what ``predict_step`` returns, a dictionary of tensors, to ``<run>/predictions.csv``.
+    """Writes what ``predict_step`` returns, a dictionary of columns, to ``<run>/predictions.csv``.
 
-    The columns are the sample's index in the data, then each tensor (B,) by its name and each (B, C) by its name and
-    column. Under several processes the rows of all are gathered and sorted.
+    The columns are the sample's index in the data, then each tensor or list (B,) by its name and each tensor (B, C) by
+    its name and column. Where one of them holds words, people want to read them: the first rows are printed as a table.
+    Under several processes the rows of all are gathered and sorted.
     """
 
     def __init__(self) -> None:
@@ -29,7 +33,7 @@ class PredictionsFile(BasePredictionWriter):
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        predictions: Sequence[dict[str, Tensor]],
+        predictions: Sequence[Columns],
         batch_indices: Sequence[Any],
     ) -> None:
         indices = [index for loader in batch_indices for batch in loader for index in batch]
@@ -41,20 +45,41 @@ class PredictionsFile(BasePredictionWriter):
         folder = run_dir(trainer)
         if folder is not None and trainer.is_global_zero:
             self.path = folder / "predictions.csv"
-            _write([["index", *_columns(predictions[0])], *([index, *values] for index, values in rows)], self.path)
+            header = _header(predictions[0])
+            _write([["index", *header], *([index, *values] for index, values in rows)], self.path)
+            if any(isinstance(value, str) for value in rows[0][1]):
+                _show(header, [values for _, values in rows])
 
 
-def _columns(batch: dict[str, Tensor]) -> list[str]:
+def _header(batch: Columns) -> list[str]:
     return [
-        name if tensor.ndim == 1 else f"{name}_{column}"
-        for name, tensor in batch.items()
-        for column in range(1 if tensor.ndim == 1 else tensor.shape[1])
+        name if getattr(values, "ndim", 1) == 1 else f"{name}_{column}"
+        for name, values in batch.items()
+        for column in range(1 if getattr(values, "ndim", 1) == 1 else values.shape[1])
     ]
 
 
-def _rows(batch: dict[str, Tensor]) -> list[list[float]]:
-    columns = [column.tolist() for tensor in batch.values() for column in tensor.reshape(len(tensor), -1).unbind(1)]
+def _rows(batch: Columns) -> list[list[str | float]]:
+    columns: list[Sequence[str | float]] = []
+    for values in batch.values():
+        tensors = isinstance(values, Tensor)
+        columns += [column.tolist() for column in values.reshape(len(values), -1).unbind(1)] if tensors else [values]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _show(header: Sequence[str], rows: Sequence[Sequence[str | float]]) -> None:
+    """Print the first rows, columns of words to the left and numbers to the right."""
+    cells = [[name.replace("_", " ") for name in header]]
+    cells += [[f"{value:.3f}" if isinstance(value, float) else str(value) for value in row] for row in rows[:SHOWN]]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        aligned = [
+            f"{cell:>{width}}" if isinstance(value, float) else f"{cell:<{width}}"
+            for cell, width, value in zip(row, widths, rows[0], strict=True)
+        ]
+        print("  ".join(aligned).rstrip())
+    if len(rows) > SHOWN:
+        print(f"… and {len(rows) - SHOWN} more rows in the file.")
 
 
 def _write(rows: list[list[Any]], path: Path) -> None:

@@ -2,8 +2,18 @@
 
 from lit_models.autoencoder import LitAutoencoder
 from lit_models.image_classifier import LitImageClassifier
+from lit_models.language_model import LitLanguageModel
 from lit_models.schedules import WarmupCosine
+from lit_models.sequence_classifier import LitSequenceClassifier
 from lit_models.sequence_regressor import LitSequenceRegressor
 from lit_models.task import LitTask
 
-__all__ = ["LitAutoencoder", "LitImageClassifier", "LitSequenceRegressor", "LitTask", "WarmupCosine"]
+__all__ = [
+    "LitAutoencoder",
+    "LitImageClassifier",
+    "LitLanguageModel",
+    "LitSequenceClassifier",
+    "LitSequenceRegressor",
+    "LitTask",
+    "WarmupCosine",
+]

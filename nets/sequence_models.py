@@ -3,6 +3,7 @@
 Letters: B batch, T time, V vocabulary, H hidden size, L layers, C classes.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,8 +26,9 @@ class RecurrentClassifier(nn.Module):
         rnn_size: width of the embedding and of every recurrent layer, ≥ 1.
         num_classes: classes C, ≥ 1.
         num_layers: recurrent layers, ≥ 1.
-        dropout: share of the embeddings and of the last state that is dropped in training, in [0, 1).
+        dropout: share of the last state that is dropped in training, in [0, 1).
         cell: "rnn", "lstm" or "gru".
+        embed_dropout: share of the embeddings that is dropped in training, in [0, 1).
 
     Shapes:
         tokens (B, T) of integers in 0 … V−1, lengths (B,) in 1 … T -> logits (B, C)
@@ -43,13 +45,20 @@ class RecurrentClassifier(nn.Module):
         num_layers: int = 1,
         dropout: float = 0.0,
         cell: str = "rnn",
+        embed_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        _check(dropout, cell, vocab_size=vocab_size, rnn_size=rnn_size, num_classes=num_classes)
+        _check(
+            {"dropout": dropout, "embed_dropout": embed_dropout},
+            cell,
+            vocab_size=vocab_size,
+            rnn_size=rnn_size,
+            num_classes=num_classes,
+        )
         self.vocab_size, self.num_classes = vocab_size, num_classes
         self.embedding = nn.Embedding(vocab_size, rnn_size, padding_idx=0)
         self.rnn = CELLS[cell](rnn_size, rnn_size, num_layers)
-        self.dropout = nn.Dropout(dropout)
+        self.embed_dropout, self.dropout = nn.Dropout(embed_dropout), nn.Dropout(dropout)
         self.readout = nn.Linear(rnn_size, num_classes)
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -61,7 +70,7 @@ class RecurrentClassifier(nn.Module):
                 f"lengths must be {len(tokens)} numbers in 1 … {tokens.shape[1]}, one for each sequence, but they have "
                 f"the shape {tuple(lengths.shape)} and go from {int(lengths.min())} to {int(lengths.max())}."
             )
-        outputs, _ = self.rnn(self.dropout(self.embedding(tokens)))  # what is behind the last token has no say
+        outputs, _ = self.rnn(self.embed_dropout(self.embedding(tokens)))  # what is behind the last token has no say
         last = outputs[torch.arange(len(tokens), device=tokens.device), lengths - 1]
         return self.readout(self.dropout(last))
 
@@ -100,7 +109,7 @@ class RecurrentLanguageModel(nn.Module):
     ) -> None:
         super().__init__()
         sizes = {"vocab_size": vocab_size, "num_conditions": num_conditions, "embed_dim": embed_dim}
-        _check(dropout, cell, **sizes, hidden_size=hidden_size)
+        _check({"dropout": dropout}, cell, **sizes, hidden_size=hidden_size)
         self.vocab_size, self.num_conditions = vocab_size, num_conditions
         self.embedding = nn.Embedding(vocab_size, embed_dim)
         self.condition = nn.Embedding(num_conditions, embed_dim)
@@ -143,12 +152,13 @@ class RecurrentLanguageModel(nn.Module):
         return self.readout(self.dropout(outputs)), memory
 
 
-def _check(dropout: float, cell: str, **sizes: int) -> None:
+def _check(shares: Mapping[str, float], cell: str, **sizes: int) -> None:
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, but it is {value}.")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), but it is {dropout}.")
+    for name, share in shares.items():
+        if not 0 <= share < 1:
+            raise ValueError(f"{name} must be in [0, 1), but it is {share}.")
     if cell not in CELLS:
         raise ValueError(f'cell must be one of {", ".join(CELLS)}, but it is "{cell}".')
 

@@ -1,0 +1,57 @@
+"""Names as tokens: what is not in the alphabet is mapped to it, or reported; nothing disappears in silence.
+
+Letters: B names, T characters.
+"""
+
+import string
+import unicodedata
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+ALPHABET = string.ascii_letters + " .,;'"  # 57 characters; token 0 is the padding and, to a generator, the end
+VOCAB_SIZE = len(ALPHABET) + 1
+TOKENS = {character: token for token, character in enumerate(ALPHABET, start=1)}
+# Letters that Unicode does not take apart, and signs of the same meaning.
+NEAREST = {
+    "ß": "ss", "ẞ": "Ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
+    "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i", "ə": "e", "Ə": "E", "ɔ": "o", "Ɔ": "O",
+    "ε": "e", "ɛ": "e", "Ɛ": "E", "ŋ": "ng", "Ŋ": "Ng", "’": "'", "‘": "'", "ʼ": "'", "ʻ": "'", "`": "'", "´": "'",
+    "-": " ", "‐": " ", "‑": " ", "–": " ", "\xa0": " ", "\t": " ",
+}  # fmt: skip
+
+
+def to_ascii(name: str) -> tuple[str, str]:
+    """A name in the alphabet, and the characters that have no place in it.
+
+    Accents are taken off by Unicode's canonical decomposition (NFD): Ślusàrski becomes Slusarski. Further letters are
+    written with the nearest ones (ß: ss, ł: l), a hyphen becomes a space; what is left over is left out.
+    """
+    mapped = "".join(NEAREST.get(character, character) for character in unicodedata.normalize("NFC", name))
+    characters = [c for c in unicodedata.normalize("NFD", mapped) if unicodedata.category(c) != "Mn"]
+    left_out = "".join(dict.fromkeys(c for c in characters if c not in TOKENS))
+    return " ".join("".join(c for c in characters if c in TOKENS).split()), left_out
+
+
+def encode(names: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Names in the alphabet as tokens, padded on the right with 0, and their lengths.
+
+    Shapes:
+        B names -> tokens (B, T), lengths (B,)
+    """
+    lengths = torch.tensor([len(name) for name in names])
+    tokens = torch.zeros(len(names), max(map(len, names), default=0), dtype=torch.long)
+    for row, name in zip(tokens, names, strict=True):
+        row[: len(name)] = torch.tensor([TOKENS[character] for character in name])
+    return tokens, lengths
+
+
+def decode(tokens: Tensor) -> list[str]:
+    """The names that stand before the first padding.
+
+    Shapes:
+        tokens (B, T) -> B names
+    """
+    rows = [row[: row.index(0)] if 0 in row else row for row in tokens.tolist()]
+    return ["".join(ALPHABET[token - 1] for token in row) for row in rows]

@@ -1,0 +1,82 @@
+"""What the classifiers share: the cross-entropy, and metrics of whole splits."""
+
+from collections.abc import Callable
+from typing import Any
+
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import Metric
+
+from lit_models.task import LitTask
+
+
+class LitClassifier(LitTask):
+    r"""Trains a network with the cross-entropy on batches of inputs and, last, labels.
+
+    loss = −log softmax(net(*inputs))_label, averaged over the batch; logs ``train/loss``, and for validation and test
+    the loss and further metrics, each exact over processes and over a last batch that is smaller.
+
+    Args:
+        net: from inputs to logits (B, C).
+        num_classes: number of classes C, ≥ 2.
+        label_smoothing: share of the target spread evenly over the classes in training, in [0, 1).
+        metrics: makes the metrics of one split, by their names.
+        optimizer: from parameters to an optimizer; AdamW with torch's defaults when None.
+        scheduler: from an optimizer to a learning-rate scheduler; see ``LitTask``.
+
+    Raises:
+        ValueError: when an argument is out of its range, or the data or the network do not have ``num_classes``.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        num_classes: int,
+        label_smoothing: float,
+        metrics: Callable[[], dict[str, Metric]],
+        optimizer: OptimizerCallable | None,
+        scheduler: LRSchedulerCallable | None,
+    ) -> None:
+        super().__init__(net, optimizer, scheduler)
+        if num_classes < 2:
+            raise ValueError(f"num_classes must be at least 2, but it is {num_classes}.")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be in [0, 1), but it is {label_smoothing}.")
+        self.num_classes, self.label_smoothing = num_classes, label_smoothing
+        self.val_metrics, self.test_metrics = nn.ModuleDict(metrics()), nn.ModuleDict(metrics())
+
+    def setup(self, stage: str) -> None:
+        """Hold the number of classes of the data and of the network against ``num_classes``."""
+        in_data = getattr(self.trainer.datamodule, "num_classes", self.num_classes)
+        in_net = getattr(self.net, "num_classes", self.num_classes)
+        if in_data > self.num_classes or in_net != self.num_classes:
+            raise ValueError(
+                f"the data has {in_data} classes, the task num_classes={self.num_classes} and the network "
+                f"{in_net} outputs: set model.num_classes and model.net.num_classes to {in_data}."
+            )
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The logits (B, C) of the inputs."""
+        return self.net(*inputs)
+
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
+        *inputs, labels = batch
+        loss = F.cross_entropy(self.net(*inputs), labels, label_smoothing=self.label_smoothing)
+        return self.track(loss, len(labels))
+
+    def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
+        return self._evaluate("val", self.val_metrics, batch)
+
+    def test_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
+        return self._evaluate("test", self.test_metrics, batch)
+
+    def _evaluate(self, split: str, metrics: nn.ModuleDict, batch: tuple[Tensor, ...]) -> dict[str, Any]:
+        *inputs, labels = batch
+        logits = self.net(*inputs)
+        loss = F.cross_entropy(logits, labels)
+        self.log(f"{split}/loss", loss, batch_size=len(labels), sync_dist=True)
+        for name, metric in metrics.items():
+            metric.update(logits, labels)
+            self.log(f"{split}/{name}", metric, batch_size=len(labels))
+        return {"loss": loss, "logits": logits.detach(), "labels": labels}

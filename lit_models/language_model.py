@@ -1,0 +1,166 @@
+"""A language model under a condition, and the texts that it writes."""
+
+import math
+from collections import Counter
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lit_models.task import LitTask
+from nets import Hypotheses, beam_search, greedy_search, sample_search
+
+END = 0  # the token before the first and behind the last one of a text, and the padding
+
+
+class LitLanguageModel(LitTask):
+    r"""Trains a network that tells the next token of a text under a condition, such as its language.
+
+    loss = −log p(token | those before it, condition), averaged over the tokens and the end of each text, in nats; logs
+    ``train/loss``, for ``val`` and ``test`` the ``loss``, ``perplexity`` = e^loss and ``bits_per_char`` = loss/ln 2, and
+    ``test/bits_per_char/<condition>`` for each condition.
+
+    In prediction it writes: the most probable text token by token, the best of a beam search, and samples.
+
+    Args:
+        net: from tokens (B, T) and conditions (B,) to logits (B, T, V), with ``initial_state`` and ``step`` as
+            ``nets.RecurrentLanguageModel`` has them.
+        beam_width: hypotheses of the beam search, ≥ 1.
+        max_length: tokens of a text at most, its end included, ≥ 1.
+        length_penalty: see ``nets.beam_search``.
+        temperature: of the samples, above 0.
+        optimizer: from parameters to an optimizer; AdamW with torch's defaults when None.
+        scheduler: from an optimizer to a learning-rate scheduler; see ``LitTask``.
+
+    Shapes:
+        batch: tokens (B, T), padded with 0, lengths (B,), conditions (B,); to predict: conditions (B,)
+
+    Raises:
+        ValueError: when an argument is out of its range, or the data has more conditions than the network.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        beam_width: int = 8,
+        max_length: int = 30,
+        length_penalty: float = 0.0,
+        temperature: float = 1.0,
+        optimizer: OptimizerCallable | None = None,
+        scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__(net, optimizer, scheduler)
+        self.save_arguments()
+        for name, value in {"beam_width": beam_width, "max_length": max_length}.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, but it is {value}.")
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, but it is {temperature}.")
+        self.beam_width, self.max_length = beam_width, max_length
+        self.length_penalty, self.temperature = length_penalty, temperature
+
+    def setup(self, stage: str) -> None:
+        """Hold the number of conditions of the data against that of the network."""
+        in_data = getattr(self.trainer.datamodule, "num_classes", 0)
+        in_net = getattr(self.net, "num_conditions", in_data)
+        if in_data > in_net:
+            raise ValueError(
+                f"the data has {in_data} languages and the network num_conditions={in_net}: set "
+                f"model.net.num_conditions to {in_data}."
+            )
+
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
+        nats, count = self._nats(batch)
+        return self.track(nats.sum() / count.sum(), int(count.sum()))
+
+    def on_validation_epoch_start(self) -> None:
+        self._sums: Tensor | float = 0.0
+
+    def on_test_epoch_start(self) -> None:
+        self._sums = 0.0
+
+    def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
+        self._add(batch)
+
+    def test_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
+        self._add(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_sums("val")
+
+    def on_test_epoch_end(self) -> None:
+        nats, count = self._log_sums("test")
+        names = getattr(self.trainer.datamodule, "class_names", None) or range(len(nats))
+        for number, name in enumerate(names):
+            if count[number]:
+                self.log(f"test/bits_per_char/{name}", nats[number] / count[number] / math.log(2))
+
+    def on_predict_epoch_start(self) -> None:
+        self.new: Counter[str] = Counter()
+        self.written: Counter[str] = Counter()
+        self.known = self.trainer.datamodule.training_names()
+
+    def predict_step(self, batch: Tensor | tuple[Tensor, ...], batch_idx: int) -> dict[str, Any]:
+        """What the network writes under each condition: greedily, the n-th best of a beam search, and a sample.
+
+        Shapes:
+            conditions (B,), each as often as texts are wanted -> columns of B values
+        """
+        conditions = batch if isinstance(batch, Tensor) else batch[0]
+        rank = [conditions[:row].eq(condition).sum().item() for row, condition in enumerate(conditions)]
+        width = max(self.beam_width, 1 + max(rank))
+        state, start = self.net.initial_state(conditions), torch.full_like(conditions, END)
+        arguments = (self.net.step, state, start)
+        greedy = greedy_search(*arguments, self.max_length, END)
+        beams = beam_search(*arguments, width, self.max_length, END, self.length_penalty, num_return=width)
+        samples = sample_search(*arguments, self.max_length, END, self.temperature)
+        class_names = self.trainer.datamodule.class_names
+        columns: dict[str, Any] = {"language": [class_names[number] for number in conditions.tolist()]}
+        columns |= self._column("greedy", greedy, [0 if place == 0 else None for place in rank])
+        columns |= self._column("beam", beams, rank)
+        return columns | self._column("sample", samples, [0] * len(rank))
+
+    def on_predict_epoch_end(self) -> None:
+        """Say what share of the texts is new."""
+        shares = [f"{way} {self.new[way]} of {written}" for way, written in self.written.items()]
+        rank_zero_info(f"New, not among the training names: {', '.join(shares)}.")
+
+    def _column(self, way: str, found: Hypotheses, places: list[int | None]) -> dict[str, list[Any]]:
+        """Of each row one of its hypotheses, or nothing: the text, its log-probability, and whether it is new."""
+        columns: dict[str, list[Any]] = {way: [], f"{way}_log_prob": [], f"{way}_is_new": []}
+        for row, place in enumerate(places):
+            values: tuple[Any, ...] = ("", "", "")
+            if place is not None:
+                (text,) = self.trainer.datamodule.decode(found.tokens[row, place, None])
+                is_new = text not in self.known
+                self.written[way] += 1
+                self.new[way] += is_new
+                values = (text, float(found.log_probs[row, place]), "new" if is_new else "")
+            for column, value in zip(columns.values(), values, strict=True):
+                column.append(value)
+        return columns
+
+    def _nats(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """The nats of each text, and of how many tokens, its end included."""
+        tokens, lengths, conditions = batch
+        logits = self.net(F.pad(tokens, (1, 0), value=END), conditions)  # (B, T + 1, V)
+        targets = F.pad(tokens, (0, 1), value=END)
+        nats = F.cross_entropy(logits.mT, targets, reduction="none")
+        counts = torch.arange(targets.shape[1], device=tokens.device) <= lengths[:, None]
+        return (nats * counts).sum(dim=1), lengths + 1
+
+    def _add(self, batch: tuple[Tensor, ...]) -> None:
+        nats, count = self._nats(batch)
+        exact = torch.float32 if self.device.type == "mps" else torch.float64
+        sums = torch.zeros(2, self.net.num_conditions, dtype=exact, device=self.device)
+        self._sums = self._sums + sums.index_add_(1, batch[2], torch.stack([nats, count]).to(exact))
+
+    def _log_sums(self, split: str) -> Tensor:
+        sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum")
+        loss = sums[0].sum() / sums[1].sum()
+        values = {"loss": loss, "perplexity": loss.exp(), "bits_per_char": loss / math.log(2)}
+        self.log_dict({f"{split}/{name}": value for name, value in values.items()})
+        return sums

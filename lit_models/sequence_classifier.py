@@ -1,0 +1,67 @@
+"""Classification of whole sequences of tokens."""
+
+from typing import Any
+
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import nn
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+from lit_models.classifier import LitClassifier
+
+SHOWN = 3  # classes of a prediction
+
+
+class LitSequenceClassifier(LitClassifier):
+    r"""Trains a network that maps sequences of tokens to logits with the cross-entropy.
+
+    loss = −log softmax(net(tokens, lengths))_label, averaged over the batch; logs ``train/loss``, and for ``val`` and
+    ``test`` the ``loss``, the accuracy ``acc``, and where classes are unbalanced what tells more: ``balanced_acc``, the
+    mean over the classes of their recall, and ``macro_f1``, the mean of their F1 scores.
+
+    Args:
+        net: from tokens (B, T) and lengths (B,) to logits (B, C).
+        num_classes: number of classes C, ≥ 2.
+        label_smoothing: share of the target spread evenly over the classes in training, in [0, 1).
+        optimizer: from parameters to an optimizer; AdamW with torch's defaults when None.
+        scheduler: from an optimizer to a learning-rate scheduler; see ``LitTask``.
+
+    Shapes:
+        batch: tokens (B, T), lengths (B,), labels (B,) of integers in [0, C)
+
+    Raises:
+        ValueError: when an argument is out of its range, or the data or the network do not have ``num_classes``.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        num_classes: int,
+        label_smoothing: float = 0.0,
+        optimizer: OptimizerCallable | None = None,
+        scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        def metrics() -> dict[str, Metric]:
+            return {
+                "acc": MulticlassAccuracy(num_classes, average="micro"),
+                "balanced_acc": MulticlassAccuracy(num_classes, average="macro"),
+                "macro_f1": MulticlassF1Score(num_classes, average="macro"),
+            }
+
+        super().__init__(net, num_classes, label_smoothing, metrics, optimizer, scheduler)
+        self.save_arguments()
+
+    def predict_step(self, batch: tuple[Any, ...], batch_idx: int) -> dict[str, Any]:
+        """For each sequence its text, how it was read, and the three most probable classes with their probabilities.
+
+        Shapes:
+            tokens (B, T), lengths (B,), texts, B strings -> columns of B values
+        """
+        tokens, lengths, texts = batch
+        data = self.trainer.datamodule
+        probabilities, classes = self.net(tokens, lengths).float().softmax(dim=-1).topk(min(SHOWN, self.num_classes))
+        columns: dict[str, Any] = {"name": texts, "read_as": data.decode(tokens)}
+        for place in range(classes.shape[1]):
+            columns[f"class_{place + 1}"] = [data.class_names[number] for number in classes[:, place].tolist()]
+            columns[f"probability_{place + 1}"] = probabilities[:, place]
+        return columns
