@@ -23,8 +23,8 @@ class ClassReport(Callback):
 
     ``class_report.csv`` in the run folder, also printed: each class with its number of samples, precision, recall
     and F1 score, the most frequent first. ``reliability_<step>.png``, and ``test/ece``: the expected calibration error
-    of "On Calibration of Modern Neural Networks" (Guo et al., 2017), https://arxiv.org/abs/1706.04599: the mean distance
-    of confidence and accuracy in 15 equal bins of the confidence, weighted by samples.
+    of "On Calibration of Modern Neural Networks" (Guo et al., 2017), https://arxiv.org/abs/1706.04599: the mean
+    distance of confidence and accuracy in 15 equal bins of the confidence, weighted by samples.
 
     Works for a task whose test steps return ``{"logits": (B, C), "labels": (B,)}``.
     """

@@ -20,8 +20,8 @@ class LitLanguageModel(LitTask):
     r"""Trains a network that tells the next token of a text under a condition, such as its language.
 
     loss = −log p(token | those before it, condition), averaged over the tokens and the end of each text, in nats; logs
-    ``train/loss``, for ``val`` and ``test`` the ``loss``, ``perplexity`` = e^loss and ``bits_per_char`` = loss/ln 2, and
-    ``test/bits_per_char/<condition>`` for each condition.
+    ``train/loss``, for ``val`` and ``test`` the ``loss``, ``perplexity`` = e^loss and ``bits_per_char`` = loss/ln 2,
+    and ``test/bits_per_char/<condition>`` for each condition.
 
     In prediction it writes: the most probable text token by token, the best of a beam search, and samples.
 

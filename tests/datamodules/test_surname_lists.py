@@ -1,0 +1,174 @@
+"""Lists of surnames: those of Faker, of small folders made here, downloaded ones, and the real ones."""
+
+import hashlib
+import io
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+
+import pytest
+from faker.providers.person import Provider as DefaultProvider
+
+from datamodules import surname_lists
+from datamodules.alphabet import to_ascii
+from datamodules.surname_lists import FAKER_LOCALES, MD5, MIRROR, faker_surnames, file_surnames
+from lab.errors import LabError
+
+TINY = {"Irish": b"Kelly\n", "Italian": b"Rossi\nBianchi\n"}
+
+
+def write_lists(folder: Path, **contents: bytes) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for language, content in contents.items():
+        (folder / f"{language}.txt").write_bytes(content)
+
+
+def test_faker_has_many_names_in_latin_script_of_many_languages() -> None:
+    lists = faker_surnames()
+    assert list(lists) == sorted(lists) and len(lists) >= 12
+    for language, names in lists.items():
+        assert names == sorted(set(names)) and len(names) >= 150, language
+        assert not any(left_out for _, left_out in map(to_ascii, names)), language
+        assert len({written for written, _ in map(to_ascii, names) if written}) >= 150, language
+
+
+def test_a_locale_belongs_to_one_language_and_lends_none_of_fakers_default_names() -> None:
+    locales = [locale for locales in FAKER_LOCALES.values() for locale in locales]
+    assert len(set(locales)) == len(locales)
+    for language, names in faker_surnames().items():
+        assert not set(DefaultProvider.last_names) & set(names), language
+
+
+def test_names_of_a_language_are_those_of_its_locales_and_none_of_a_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Parent:
+        last_names = ("Smith",)
+
+    class First(Parent):
+        last_names_female = MappingProxyType({"Nowak": 0.5, "Kowalska": 0.5})
+        last_names_male = ("Nowak", "Kowalski", 7)
+        first_names = ("Anna",)
+
+        def generate_last_names(self) -> None: ...
+
+    class Second(Parent):
+        last_names = ("Abel",)
+
+    for locale, provider in {"first": First, "second": Second}.items():
+        module = ModuleType(locale)
+        module.Provider = provider
+        monkeypatch.setitem(sys.modules, f"faker.providers.person.{locale}", module)
+    monkeypatch.setattr(surname_lists, "FAKER_LOCALES", {"Both": ["first", "second"], "One": ["second"]})
+    assert faker_surnames() == {"Both": ["Abel", "Kowalska", "Kowalski", "Nowak"], "One": ["Abel"]}
+
+
+def test_files_are_sorted_and_keep_their_order_and_repeats(tmp_path: Path) -> None:
+    write_lists(tmp_path, Irish=b"\n Kelly \n\nAhearn\nKelly\n", Czech="Novák\r\n  \r\nČapek".encode())
+    (tmp_path / "README.md").write_text("no names")
+    lists = file_surnames(tmp_path)
+    assert list(lists.items()) == [("Czech", ["Novák", "Čapek"]), ("Irish", ["Kelly", "Ahearn", "Kelly"])]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"Irish\.txt must hold names, one a line, but it is empty\."),
+        (b" \n\n", r"Irish\.txt must hold names, one a line, but it is empty\."),
+        ("Ó Sé".encode("latin-1"), r"Irish\.txt is no text in UTF-8 with one name a line: save it as such\."),
+    ],
+)
+def test_a_file_without_names_or_in_another_encoding_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    write_lists(tmp_path, Czech=b"Dvorak\n", Irish=content)
+    with pytest.raises(LabError, match=message):
+        file_surnames(tmp_path)
+
+
+def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "Irish.txt").mkdir()
+    with pytest.raises(LabError, match=r"Irish\.txt is no text in UTF-8"):
+        file_surnames(tmp_path)
+
+
+def test_a_folder_without_lists_is_named(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(LabError, match=f"^{folder} must hold text files such as Italian.txt, .* but holds none"):
+            file_surnames(folder)
+
+
+def test_a_missing_file_of_names_may_have_been_meant_as_a_name() -> None:
+    message = r'the file of names "Rossi" does not exist; a name itself goes in brackets: --data.names "\[Rossi\]"'
+    with pytest.raises(LabError, match=message):
+        surname_lists.read_names(Path("Rossi"))
+
+
+class Mirror:
+    """Serves what ``contents`` says under the addresses of the tutorial's files."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **contents: bytes) -> None:
+        self.contents, self.asked = contents, []
+        monkeypatch.setattr(urllib.request, "urlopen", self.urlopen)
+        checksums = {language: hashlib.md5(content).hexdigest() for language, content in TINY.items()}
+        monkeypatch.setattr(surname_lists, "MD5", checksums)
+
+    def urlopen(self, url: str, **kwargs: object) -> io.BytesIO:
+        self.asked.append(url)
+        language = url.rpartition("/")[2].removesuffix(".txt")
+        if language not in self.contents:
+            raise urllib.error.URLError("no route to host")
+        response = io.BytesIO(self.contents[language])
+        response.headers = {}
+        return response
+
+
+def test_downloads_what_is_missing_and_only_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror = Mirror(monkeypatch, **TINY)
+    write_lists(tmp_path, Irish=b"Ahearn\n")
+    for _ in range(2):
+        surname_lists.download_surnames(tmp_path)
+    assert mirror.asked == [f"{MIRROR}Italian.txt"]
+    assert file_surnames(tmp_path) == {"Irish": ["Ahearn"], "Italian": ["Rossi", "Bianchi"]}
+
+
+def test_downloads_into_a_folder_that_is_not_there_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Mirror(monkeypatch, **TINY)
+    surname_lists.download_surnames(tmp_path / "data" / "names")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "data" / "names").iterdir()} == {
+        "Irish.txt": b"Kelly\n",
+        "Italian.txt": b"Rossi\nBianchi\n",
+    }
+
+
+def test_a_wrong_checksum_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Mirror(monkeypatch, Irish=b"<html>log in first</html>")
+    with pytest.raises(LabError, match=rf"\({MIRROR}Irish.txt: served a file with the md5 \w+ instead of \w+\)"):
+        surname_lists.download_surnames(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_network_one_sentence_says_the_remedies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Mirror(monkeypatch)
+    message = (
+        rf"^the surnames are not in {tmp_path} \(Irish.txt is missing\) and cannot be downloaded \(.*no route to host\)"
+        r"\. Set --data.root or ARCHLAB_DATA to the folder that holds names/, or use --data.source faker, which .*\.$"
+    )
+    with pytest.raises(LabError, match=message):
+        surname_lists.download_surnames(tmp_path)
+
+
+def test_the_mirror_is_of_one_commit_and_has_a_checksum_of_every_file() -> None:
+    assert MIRROR.startswith("https://raw.githubusercontent.com/spro/practical-pytorch/") and MIRROR.endswith("/")
+    assert len(set(MD5.values())) == 18 and all(len(md5) == 32 for md5 in MD5.values())
+
+
+@pytest.mark.realdata
+def test_real_surnames(real_data: Path) -> None:
+    folder = real_data / "names"
+    if not folder.is_dir():
+        pytest.skip(f"no names in {folder}")
+    assert {path.stem: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.glob("*.txt")} == MD5
+    lists = file_surnames(folder)
+    assert list(lists) == list(MD5)
+    assert sum(map(len, lists.values())) == 20_074
+    assert (len(lists["Russian"]), len(lists["Portuguese"])) == (9408, 74)
+    assert {len(names) for names in lists.values()} >= {2000, 519, 3668, 94}  # Arabic, Czech, English, Korean
