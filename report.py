@@ -7,10 +7,13 @@ from pathlib import Path
 import torch
 
 from callbacks import (
+    HANDOUT_TREE,
+    HANDOUT_WORDS,
     draw_attention_statistics,
     draw_gradient_norms,
     draw_reconstruction_grid,
     draw_repeats,
+    draw_search_tree,
     draw_superposition,
     gradients_of,
     reconstruct,
@@ -117,5 +120,6 @@ if __name__ == "__main__":
         draw_reconstructions_of(grids["autoencoder_mnist"])
         draw_superposition_of(grids["superposition"])
         draw_gradient_flow_of(grids["gradient_flow"])
+        _save(draw_search_tree(HANDOUT_TREE, HANDOUT_WORDS, beam_width=2), "beam_search")
     except LabError as error:
         sys.exit(f"error: {error}")

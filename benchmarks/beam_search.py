@@ -169,9 +169,10 @@ def check_equal(search: Search) -> str:
             if differing or not gap <= TOLERANCE:
                 raise RuntimeError(f"{name}, eos={eos}: {differing} hypotheses differ, log-probabilities by {gap:.2g}.")
             largest = max(largest, gap)
+    ended = (tokens[OURS] == EOS).any(dim=-1).float().mean()
     return (
         f"Equal outputs ({search}): all find the same tokens of all hypotheses, without an end of sequences and with "
-        f"one (that {(tokens[OURS] == EOS).any(dim=-1).float().mean():.0%} reach), and log-probabilities within {largest:.1g} of ours."
+        f"one (that {ended:.0%} reach), and log-probabilities within {largest:.1g} of ours."
     )
 
 
