@@ -106,18 +106,17 @@ def draw_reliability(counts: Tensor, confidence: Tensor, accuracy: Tensor, title
 
     figure = Figure(figsize=(5.2, 5.6), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
-    filled = counts > 0
-    centres, width = (torch.arange(BINS) + 0.5) / BINS, 1 / BINS
-    above.bar(centres[filled], accuracy[filled], 0.9 * width, color="C0", label="accuracy")
-    above.plot(confidence[filled], accuracy[filled], "ko", markersize=3, label="at the mean confidence")
-    above.plot([0, 1], [0, 1], "k--", linewidth=1, label="as probable as it says")
     error = expected_calibration_error(counts, confidence, accuracy)
+    filled, centres, width = counts > 0, (torch.arange(BINS) + 0.5) / BINS, 1 / BINS
+    above.bar(centres[filled].numpy(), accuracy[filled].numpy(), 0.9 * width, color="C0", label="accuracy")
+    above.plot(confidence[filled].numpy(), accuracy[filled].numpy(), "ko", markersize=3, label="at the mean confidence")
+    above.plot([0, 1], [0, 1], "k--", linewidth=1, label="as probable as it says")
     above.set_title(f"{title}: expected calibration error {error:.3f}", fontsize=11)
     above.set_ylabel("accuracy")
     above.set_xlim(0, 1)
     above.set_ylim(0, 1)
     above.legend(fontsize=9)
-    below.bar(centres, counts, 0.9 * width, color="C7")
+    below.bar(centres.numpy(), counts.numpy(), 0.9 * width, color="C7")
     below.set_xlabel("confidence: probability of the predicted class")
     below.set_ylabel("samples")
     return figure

@@ -29,7 +29,8 @@ class NgramBaseline(Callback):
             trainer.datamodule.setup("fit")
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.limit_test_batches != 1.0:
+        limit = trainer.limit_test_batches
+        if isinstance(limit, int) or limit < 1.0:  # 1 is one batch, and 1.0 is all of them
             return
         texts, labels = {}, {}
         for split in ("train", "test"):

@@ -46,7 +46,7 @@ class SurnamesDataModule(InMemoryDataModule):
 
     Shapes:
         a batch: tokens (B, T) in 0 … 57, lengths (B,), languages (B,); to predict: tokens, lengths, the B names as they
-        were given; for a generator to predict: languages (B,)
+        were given; for a generator to predict: languages (B,), and the place (B,) of each surname in its language
 
     Raises:
         ValueError: when an argument is out of its range.
@@ -132,7 +132,8 @@ class SurnamesDataModule(InMemoryDataModule):
             wanted = self.languages or self.class_names
             self._check_languages(wanted, self.class_names)
             numbers = torch.tensor([self.class_names.index(language) for language in wanted])
-            self.datasets["predict"] = InMemoryDataset(numbers.repeat_interleave(self.num_written))
+            places = torch.arange(self.num_written).repeat(len(numbers))
+            self.datasets["predict"] = InMemoryDataset(numbers.repeat_interleave(self.num_written), places)
         elif self.names is None:
             tokens, lengths, _ = self.datasets["test"].tensors
             self.datasets["predict"] = Names(tokens, lengths, texts=decode(tokens))

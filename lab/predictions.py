@@ -83,7 +83,7 @@ def _show(header: Sequence[str], rows: Sequence[Sequence[str | float]]) -> None:
 
 
 def _write(rows: list[list[Any]], path: Path) -> None:
-    with written_whole(path) as part, part.open("w", newline="") as file:
+    with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(
             [f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows
         )

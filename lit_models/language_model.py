@@ -36,7 +36,7 @@ class LitLanguageModel(LitTask):
         scheduler: from an optimizer to a learning-rate scheduler; see ``LitTask``.
 
     Shapes:
-        batch: tokens (B, T), padded with 0, lengths (B,), conditions (B,); to predict: conditions (B,)
+        batch: tokens (B, T), padded with 0, lengths (B,), conditions (B,); to predict: see ``predict_step``
 
     Raises:
         ValueError: when an argument is out of its range, or the data has more conditions than the network.
@@ -103,42 +103,43 @@ class LitLanguageModel(LitTask):
         self.written: Counter[str] = Counter()
         self.known = self.trainer.datamodule.training_names()
 
-    def predict_step(self, batch: Tensor | tuple[Tensor, ...], batch_idx: int) -> dict[str, Any]:
+    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
         """What the network writes under each condition: greedily, the n-th best of a beam search, and a sample.
 
         Shapes:
-            conditions (B,), each as often as texts are wanted -> columns of B values
+            conditions (B,), places (B,): the hypothesis wanted, 0 for the best -> columns of B values
         """
-        conditions = batch if isinstance(batch, Tensor) else batch[0]
-        rank = [conditions[:row].eq(condition).sum().item() for row, condition in enumerate(conditions)]
-        width = max(self.beam_width, 1 + max(rank))
-        state, start = self.net.initial_state(conditions), torch.full_like(conditions, END)
-        arguments = (self.net.step, state, start)
-        greedy = greedy_search(*arguments, self.max_length, END)
-        beams = beam_search(*arguments, width, self.max_length, END, self.length_penalty, num_return=width)
-        samples = sample_search(*arguments, self.max_length, END, self.temperature)
-        class_names = self.trainer.datamodule.class_names
-        columns: dict[str, Any] = {"language": [class_names[number] for number in conditions.tolist()]}
-        columns |= self._column("greedy", greedy, [0 if place == 0 else None for place in rank])
-        columns |= self._column("beam", beams, rank)
-        return columns | self._column("sample", samples, [0] * len(rank))
+        conditions, places = batch
+        data, net = self.trainer.datamodule, self.net
+        width = max(self.beam_width, data.num_written)
+        distinct, rows = conditions.unique(return_inverse=True)
+        state, start = net.initial_state(distinct), torch.full_like(distinct, END)
+        greedy = greedy_search(net.step, state, start, self.max_length, END)
+        beams = beam_search(net.step, state, start, width, self.max_length, END, self.length_penalty, num_return=width)
+        state, start = net.initial_state(conditions), torch.full_like(conditions, END)
+        samples = sample_search(net.step, state, start, self.max_length, END, self.temperature)
+        pairs = list(zip(rows.tolist(), places.tolist(), strict=True))
+        columns: dict[str, Any] = {"language": [data.class_names[number] for number in conditions.tolist()]}
+        columns |= self._column("greedy", greedy, [(row, 0) if place == 0 else None for row, place in pairs])
+        columns |= self._column("beam", beams, pairs)
+        return columns | self._column("sample", samples, [(row, 0) for row in range(len(pairs))])
 
     def on_predict_epoch_end(self) -> None:
         """Say what share of the texts is new."""
         shares = [f"{way} {self.new[way]} of {written}" for way, written in self.written.items()]
         rank_zero_info(f"New, not among the training names: {', '.join(shares)}.")
 
-    def _column(self, way: str, found: Hypotheses, places: list[int | None]) -> dict[str, list[Any]]:
-        """Of each row one of its hypotheses, or nothing: the text, its log-probability, and whether it is new."""
+    def _column(self, way: str, found: Hypotheses, wanted: list[tuple[int, int] | None]) -> dict[str, list[Any]]:
+        """Of each row a hypothesis of some sequence, or nothing: the text, its log-probability, whether it is new."""
         columns: dict[str, list[Any]] = {way: [], f"{way}_log_prob": [], f"{way}_is_new": []}
-        for row, place in enumerate(places):
+        for pair in wanted:
             values: tuple[Any, ...] = ("", "", "")
-            if place is not None:
-                (text,) = self.trainer.datamodule.decode(found.tokens[row, place, None])
+            if pair is not None:
+                (text,) = self.trainer.datamodule.decode(found.tokens[pair][None])
                 is_new = text not in self.known
                 self.written[way] += 1
                 self.new[way] += is_new
-                values = (text, float(found.log_probs[row, place]), "new" if is_new else "")
+                values = (text, float(found.log_probs[pair]), "new" if is_new else "")
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
         return columns

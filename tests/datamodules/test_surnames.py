@@ -196,11 +196,11 @@ def test_the_test_split_is_predicted_where_no_names_are_given(root: Path) -> Non
 
 
 def test_a_generator_is_to_write_in_each_language_as_often_as_asked(root: Path) -> None:
-    ((batch,),) = predicted(loaded(root, "fit", num_written=2))
-    assert batch.tolist() == [0, 0, 1, 1, 2, 2]
+    ((languages, places),) = predicted(loaded(root, "fit", num_written=2))
+    assert languages.tolist() == [0, 0, 1, 1, 2, 2] and places.tolist() == [0, 1] * 3
     data = loaded(root, "predict", num_written=3, languages=["Italian", "Czech"])
     data.load_state_dict({"class_names": ["Czech", "Irish", "Italian"]})  # those of the checkpoint
-    assert [batch.tolist() for (batch,) in data.predict_dataloader()] == [[2, 2, 2, 0, 0, 0]]
+    assert [languages.tolist() for languages, _ in data.predict_dataloader()] == [[2, 2, 2, 0, 0, 0]]
     data.load_state_dict({"class_names": ["Irish", "Italian"]})
     with pytest.raises(LabError, match='languages must be among Irish, Italian, but "Czech" is not'):
         data.predict_dataloader()

@@ -30,6 +30,10 @@ TYPED = {
         'data.batchsize is not an argument of datamodules.DigitsDataModule; did you mean "batch_size"',
     ),
     "a value of a wrong type": (["fit", *ONCE, "--model.net.depth=three"], 'net.depth must be .* int, .* is "three"'),
+    "a name that YAML takes for False": (
+        ["predict", "--config", str(ROOT / "configs" / "surname_classifier.yaml"), "--data.names=[Smith, No]"],
+        r"data.names must be .*False.* \(No, Yes, Null and the like are no words to YAML: put them in quotes\)",
+    ),
     "a misspelt class": (
         ["fit", *ONCE, "--model.net=VisionTransfomer"],
         '"VisionTransfomer", which does not exist; did you mean "nets.VisionTransformer"',
