@@ -19,14 +19,15 @@ class RecurrentClassifier(nn.Module):
     """Reads a sequence of tokens, and tells its class from the state at its last one.
 
     "Finding Structure in Time" (Elman, 1990), https://doi.org/10.1207/s15516709cog1402_1.
-    Embedding, recurrent stack, the last layer's state at the last token, dropout, linear.
+    Embedding, recurrent stack, the last layer's state at the last token, dropout, linear; dropout stands between the
+    layers too.
 
     Args:
         vocab_size: tokens V, ≥ 1; token 0 is the padding.
         rnn_size: width of the embedding and of every recurrent layer, ≥ 1.
         num_classes: classes C, ≥ 1.
         num_layers: recurrent layers, ≥ 1.
-        dropout: share of the last state that is dropped in training, in [0, 1).
+        dropout: share of the states of each layer that is dropped in training, in [0, 1).
         cell: "rnn", "lstm" or "gru".
         embed_dropout: share of the embeddings that is dropped in training, in [0, 1).
 
@@ -70,9 +71,10 @@ class RecurrentClassifier(nn.Module):
                 f"lengths must be {len(tokens)} numbers in 1 … {tokens.shape[1]}, one for each sequence, but they have "
                 f"the shape {tuple(lengths.shape)} and go from {int(lengths.min())} to {int(lengths.max())}."
             )
-        outputs, _ = self.rnn(self.embed_dropout(self.embedding(tokens)))  # what is behind the last token has no say
-        last = outputs[torch.arange(len(tokens), device=tokens.device), lengths - 1]
-        return self.readout(self.dropout(last))
+        outputs = self.embed_dropout(self.embedding(tokens))
+        for layer in self.rnn.recurrent_layers:
+            outputs = self.dropout(layer(outputs)[0])  # what is behind the last token has no say
+        return self.readout(outputs[torch.arange(len(tokens), device=tokens.device), lengths - 1])
 
 
 class RecurrentLanguageModel(nn.Module):

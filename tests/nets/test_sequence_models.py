@@ -161,7 +161,8 @@ def test_only_training_drops_a_share_of_embeddings_or_states(
     net: nn.Module, of_embeddings: float, of_states: float
 ) -> None:
     seen, of_class = {}, isinstance(net, RecurrentClassifier)
-    net.rnn.register_forward_hook(lambda _, inputs, outputs: seen.update(read=inputs[0], states=outputs[0]))
+    layer = net.rnn.recurrent_layers[0] if of_class else net.rnn
+    layer.register_forward_hook(lambda _, inputs, outputs: seen.update(read=inputs[0], states=outputs[0]))
     net.readout.register_forward_pre_hook(lambda _, inputs: seen.update(told=inputs[0]))
     arguments = (TOKENS, LENGTHS if of_class else CONDITIONS)
     evaluated = net.eval()(*arguments)
@@ -173,6 +174,18 @@ def test_only_training_drops_a_share_of_embeddings_or_states(
         kept = after != 0
         assert_close(after[kept], before[kept] / (1 - share))
         assert (before[~kept] != 0).sum() / (before != 0).sum() == pytest.approx(share, abs=0.1)
+
+
+def test_a_classifier_drops_a_share_of_the_states_between_its_layers_too() -> None:
+    net, seen = RecurrentClassifier(5, 32, 3, num_layers=2, dropout=0.4).train(), {}
+    lower, upper = net.rnn.recurrent_layers
+    lower.register_forward_hook(lambda _, inputs, outputs: seen.update(given=outputs[0]))
+    upper.register_forward_pre_hook(lambda _, inputs: seen.update(read=inputs[0]))
+    net(TOKENS, LENGTHS)
+    kept = seen["read"] != 0
+    assert_close(seen["read"][kept], seen["given"][kept] / 0.6)
+    assert kept.float().mean() == pytest.approx(0.6, abs=0.1)
+    assert torch.equal(net.eval()(TOKENS, LENGTHS), net(TOKENS, LENGTHS))
 
 
 def test_a_language_model_drops_in_its_steps_too_while_it_trains() -> None:
