@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m lab.demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

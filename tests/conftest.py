@@ -1,6 +1,10 @@
 """What several tests need: a tiny network, a tiny task, tiny data, and a trainer that keeps its files in one folder."""
 
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # several workers, each of which would take all cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from functools import partial
 from itertools import count
