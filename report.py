@@ -1,5 +1,6 @@
 """Write RESULTS.md from finished runs, and the pictures that compare several: python report.py [run folder …]."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,6 +103,18 @@ def draw_gradient_flow_of(grid: Grid) -> None:
         _save(figure, grid.name)
 
 
+def copy_figures_of(grid: Grid, row: str, figures: Sequence[str]) -> None:
+    """Copy figures that the first run of a row drew when it was tested."""
+    for cell in grid.cells:
+        for run in list(grid.runs(cell, RUNS).values())[: cell.row == row]:
+            for figure in figures:
+                (drawn,) = (run / "figures").glob(f"{figure}_*.png")
+                path = DOCS / f"{grid.name}_{figure}.png"
+                with written_whole(path) as part:
+                    shutil.copyfile(drawn, part)
+                print(f"Copied: {path}")
+
+
 def _save(figure: object, name: str) -> None:
     path = DOCS / f"{name}.png"
     with written_whole(path) as part:
@@ -120,6 +133,8 @@ if __name__ == "__main__":
         draw_reconstructions_of(grids["autoencoder_mnist"])
         draw_superposition_of(grids["superposition"])
         draw_gradient_flow_of(grids["gradient_flow"])
+        honest = "18 languages, no name in two splits"
+        copy_figures_of(grids["surname_classifier"], honest, ("confusion_matrix_test", "reliability"))
         _save(draw_search_tree(HANDOUT_TREE, HANDOUT_WORDS, beam_width=2), "beam_search")
     except LabError as error:
         sys.exit(f"error: {error}")

@@ -17,7 +17,8 @@ TOKENS = {character: token for token, character in enumerate(ALPHABET, start=1)}
 NEAREST = {
     "ß": "ss", "ẞ": "Ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
     "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i", "ə": "e", "Ə": "E", "ɔ": "o", "Ɔ": "O",
-    "ε": "e", "ɛ": "e", "Ɛ": "E", "ŋ": "ng", "Ŋ": "Ng", "’": "'", "‘": "'", "ʼ": "'", "ʻ": "'", "`": "'", "´": "'",
+    "ε": "e", "ɛ": "e", "Ɛ": "E", "ŋ": "ng", "Ŋ": "Ng", "ħ": "h", "Ħ": "H", "ŧ": "t", "Ŧ": "T",
+    "′": "'", "’": "'", "‘": "'", "ʼ": "'", "ʻ": "'", "`": "'", "´": "'",
     "-": " ", "‐": " ", "‑": " ", "–": " ", "\xa0": " ", "\t": " ",
 }  # fmt: skip
 
@@ -28,8 +29,8 @@ def to_ascii(name: str) -> tuple[str, str]:
     Accents are taken off by Unicode's canonical decomposition (NFD): Ślusàrski becomes Slusarski. Further letters are
     written with the nearest ones (ß: ss, ł: l), a hyphen becomes a space; what is left over is left out.
     """
-    mapped = "".join(NEAREST.get(character, character) for character in unicodedata.normalize("NFC", name))
-    characters = [c for c in unicodedata.normalize("NFD", mapped) if unicodedata.category(c) != "Mn"]
+    letters = [c for c in unicodedata.normalize("NFD", name) if unicodedata.category(c) != "Mn"]
+    characters = "".join(NEAREST.get(character, character) for character in letters)
     left_out = "".join(dict.fromkeys(c for c in characters if c not in TOKENS))
     return " ".join("".join(c for c in characters if c in TOKENS).split()), left_out
 

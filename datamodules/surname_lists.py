@@ -18,7 +18,7 @@ FAKER_LOCALES = {
     "English": ["en", "en_GB", "en_IE", "en_NZ", "en_US"],
     "Estonian": ["et_EE"],
     "Finnish": ["fi_FI"],
-    "French": ["fr_BE", "fr_CA", "fr_CH", "fr_FR", "fr_QC"],
+    "French": ["fr_BE", "fr_CA", "fr_CH", "fr_FR"],
     "German": ["de_AT", "de_CH", "de_DE", "de_LI"],
     "Icelandic": ["is_IS"],
     "Indonesian": ["id_ID"],
@@ -68,19 +68,26 @@ def faker_surnames() -> dict[str, list[str]]:
 
 
 def _of_locale(locale: str) -> set[str]:
-    provider = import_module(f"faker.providers.person.{locale}").Provider
-    lists = [value for key, value in vars(provider).items() if "last_names" in key and not callable(value)]
-    return {name for names in lists for name in names if isinstance(name, str)}
+    lists = vars(import_module(f"faker.providers.person.{locale}").Provider)
+    stems = lists.get("last_names_without_suffix", ())  # of a father: Faker makes both surnames of each
+    names = {f"{stem}{('son', 'dóttir')[place % 2]}" for place, stem in enumerate(stems)}
+    for key, value in lists.items():
+        if "last_names" in key and value is not stems and not callable(value):
+            names |= {name for name in value if isinstance(name, str)}
+    return names
 
 
 def download_surnames(folder: Path) -> None:
-    """Fetch the 18 files of the PyTorch tutorial "Classifying Names with a Character-Level RNN"; verified, each whole.
+    """Fetch the 18 files of the PyTorch tutorial "Classifying Names with a Character-Level RNN"; verified, all or none.
+
+    They are gathered in a folder beside, where a broken-off download is taken up again.
 
     Raises:
         LabError: when a file cannot be had.
     """
+    gathered = folder.with_name(f"{folder.name}.part")
     for language, md5 in MD5.items():
-        path = folder / f"{language}.txt"
+        path = gathered / f"{language}.txt"
         if path.is_file():
             continue
         try:
@@ -91,6 +98,10 @@ def download_surnames(folder: Path) -> None:
                 f"--data.root or ARCHLAB_DATA to the folder that holds names/, or use --data.source faker, which needs "
                 f"no files."
             ) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    for language in MD5:
+        (gathered / f"{language}.txt").replace(folder / f"{language}.txt")
+    gathered.rmdir()
 
 
 def file_surnames(folder: Path) -> Mapping[str, list[str]]:
@@ -112,13 +123,14 @@ def read_names(path: Path) -> list[str]:
         LabError: when the file is not there, has no name, or is no text in UTF-8.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError as error:
-        raise LabError(
-            f'the file of names "{path}" does not exist; a name itself goes in brackets: --data.names "[{path}]".'
-        ) from error
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (UnicodeDecodeError, IsADirectoryError) as error:
         raise LabError(f"{path} is no text in UTF-8 with one name a line: save it as such.") from error
+    except OSError as error:
+        remedy = f'a name itself goes in brackets: --data.names "[{path}]"'
+        if str(path).startswith("["):
+            remedy = "these brackets are no list to YAML: put a name that begins with an apostrophe in double quotes"
+        raise LabError(f'the file of names "{path}" does not exist; {remedy}.') from error
     names = [line.strip() for line in lines if line.strip()]
     if not names:
         raise LabError(f"{path} must hold names, one a line, but it is empty.")

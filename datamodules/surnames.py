@@ -77,18 +77,23 @@ class SurnamesDataModule(InMemoryDataModule):
                 f"val_fraction and test_fraction must be above 0 and together below 1, but they are {val_fraction} and "
                 f"{test_fraction}."
             )
-        for name, value in {"languages": languages, "names": names, "num_written": num_written}.items():
+        for name, value in {"languages": languages, "names": names}.items():
             if value is not None and not value:
                 raise ValueError(f"{name} must be null or hold something, but it is {value!r}.")
+        if num_written is not None and num_written < 1:
+            raise ValueError(f"num_written must be at least 1, but it is {num_written}.")
+        if num_written is not None and names is not None:
+            raise ValueError("names are for a classifier to read and num_written is for a generator: leave one out.")
         self.source, self.languages, self.deduplicate = source, languages, deduplicate
         self.fractions = {"test": test_fraction, "val": val_fraction}
         self.names, self.num_written = names, num_written
-        folder = data_root(root)
-        self.folder = folder if any(folder.glob("*.txt")) else folder / "names"
+        folder, inner = data_root(root), data_root(root) / "names"
+        self.folder = folder if any(folder.glob("*.txt")) and not any(inner.glob("*.txt")) else inner
         self.class_names: list[str] = []
+        self.stage = "predict"
 
     def prepare_data(self) -> None:
-        """Download the files that are missing; with files there, nothing is written."""
+        """Download the files where there are none; with files there, nothing is written."""
         if self.source == "files" and not any(self.folder.glob("*.txt")):
             download_surnames(self.folder)
 
@@ -104,12 +109,13 @@ class SurnamesDataModule(InMemoryDataModule):
 
     def load(self, training: bool) -> dict[str, tuple[Tensor, ...]]:
         lists = faker_surnames() if self.source == "faker" else file_surnames(self.folder)
-        known, wanted = list(lists), self.languages or list(lists)
+        writes = self.stage == "predict" and self.num_written is not None  # what is new is new to all languages
+        known, wanted = list(lists), list(lists) if writes else self.languages or list(lists)
         self._check_languages(wanted, known)
         rows, report = self._rows(lists)
         if training:
             rank_zero_info(report)
-        self.class_names = [language for language in known if language in wanted]
+        self.class_names = self.loaded = [language for language in known if language in wanted]
         self.num_classes = len(self.class_names)
         splits = self._split(rows)
         numbers = {known.index(language): number for number, language in enumerate(self.class_names)}
@@ -147,8 +153,10 @@ class SurnamesDataModule(InMemoryDataModule):
         return decode(tokens)
 
     def training_names(self) -> set[str]:
-        """The names that a generator has seen."""
-        return set(decode(self.datasets["train"].tensors[0]))
+        """The names that a generator has seen, those of the languages that it has learnt."""
+        tokens, _, numbers = self.datasets["train"].tensors
+        learnt = [number for number, language in enumerate(self.loaded) if language in self.class_names]
+        return set(decode(tokens[torch.isin(numbers, torch.tensor(learnt))]))
 
     def state_dict(self) -> dict[str, list[str]]:
         """A checkpoint keeps which language each number stands for."""
@@ -167,6 +175,10 @@ class SurnamesDataModule(InMemoryDataModule):
         """All names in the alphabet with the numbers of their languages, and a sentence about them."""
         written = [(to_ascii(name), number) for number, names in enumerate(lists.values()) for name in names]
         rows = [(name, number) for (name, _), number in written if name]
+        for number in set(range(len(lists))) - {number for _, number in rows}:
+            raise LabError(
+                f"no name of {list(lists)[number]} has a letter of the alphabet a–z: write them in Latin letters."
+            )
         left_out = "".join(sorted({character for (_, characters), _ in written for character in characters}))
         distinct = sorted(set(rows))
         shared = sum(times > 1 for times in Counter(name for name, _ in distinct).values())
@@ -177,6 +189,8 @@ class SurnamesDataModule(InMemoryDataModule):
         )
         if left_out:
             report += f" Characters outside the alphabet are left out: {left_out}"
+        if len(rows) < len(written):
+            report += f" ({len(written) - len(rows)} names had no other, and are left out)."
         return distinct if self.deduplicate else rows, report
 
     def _split(self, rows: Rows) -> dict[str, Rows]:
@@ -204,6 +218,8 @@ class SurnamesDataModule(InMemoryDataModule):
 def _in_alphabet(name: str) -> str:
     """A name to predict in the alphabet; what has no place in it is told."""
     written, left_out = to_ascii(name)
+    if not name.strip():
+        raise LabError("a name to predict must have a letter, but one is empty: take it out of data.names.")
     if not written:
         raise LabError(
             f'nothing of the name "{name}" is in the alphabet of the network, a–z, A–Z, space and .,;\': write it in '

@@ -94,7 +94,8 @@ def refuse_resplit(seed: int | None, data: dict[str, Any], saved: dict[str, Any]
         LabError: when they draw their splits, or their random numbers, differently.
     """
     before, after = _flat(saved["data"]), _flat(data)
-    pairs = {f"data.{key}": (before.get(key), after.get(key)) for key in ("seed", "val_fraction")}
+    splits = ("seed", "val_fraction", "test_fraction", "deduplicate", "source")
+    pairs = {f"data.{key}": (before.get(key), after.get(key)) for key in splits}
     if seed is not None:
         pairs["seed_everything"] = (saved.get("seed_everything"), seed)
     for key, (was, becomes) in pairs.items():

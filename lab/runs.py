@@ -103,6 +103,7 @@ def load_run(run_dir: str | Path) -> "tuple[LightningModule, LightningDataModule
     Raises:
         LabError: when the folder holds no ``config.yaml`` or no checkpoint.
     """
+    import torch
     import yaml
     from jsonargparse import ArgumentParser
     from lightning.pytorch import LightningDataModule
@@ -119,4 +120,7 @@ def load_run(run_dir: str | Path) -> "tuple[LightningModule, LightningDataModule
     parser = ArgumentParser()
     parser.add_subclass_arguments(LightningDataModule, "data")
     datamodule = parser.instantiate(parser.parse_object({"data": config["data"]})).data
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True).get(type(datamodule).__qualname__)
+    if state:
+        datamodule.load_state_dict(state)  # what the numbers of the classes stand for
     return module.eval(), datamodule

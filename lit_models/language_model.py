@@ -28,7 +28,7 @@ class LitLanguageModel(LitTask):
     Args:
         net: from tokens (B, T) and conditions (B,) to logits (B, T, V), with ``initial_state`` and ``step`` as
             ``nets.RecurrentLanguageModel`` has them.
-        beam_width: hypotheses of the beam search, ≥ 1.
+        beam_width: hypotheses of the beam search, ≥ 1; as many as texts are wanted of a condition, if those are more.
         max_length: tokens of a text at most, its end included, ≥ 1.
         length_penalty: see ``nets.beam_search``.
         temperature: of the samples, above 0.
@@ -71,6 +71,8 @@ class LitLanguageModel(LitTask):
                 f"the data has {in_data} languages and the network num_conditions={in_net}: set "
                 f"model.net.num_conditions to {in_data}."
             )
+        if stage == "predict" and getattr(self.trainer.datamodule, "num_written", None) is None:
+            raise ValueError("a generator must know how many texts it is to write: set data.num_written, say to 8.")
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         nats, count = self._nats(batch)
@@ -134,9 +136,9 @@ class LitLanguageModel(LitTask):
         columns: dict[str, list[Any]] = {way: [], f"{way}_log_prob": [], f"{way}_is_new": []}
         for pair in wanted:
             values: tuple[Any, ...] = ("", "", "")
-            if pair is not None:
+            if pair is not None and float(found.log_probs[pair]) > -math.inf:
                 (text,) = self.trainer.datamodule.decode(found.tokens[pair][None])
-                is_new = text not in self.known
+                is_new = bool(text) and text not in self.known
                 self.written[way] += 1
                 self.new[way] += is_new
                 values = (text, float(found.log_probs[pair]), "new" if is_new else "")

@@ -51,6 +51,12 @@ class LitSequenceClassifier(LitClassifier):
         super().__init__(net, num_classes, label_smoothing, metrics, optimizer, scheduler)
         self.save_arguments()
 
+    def setup(self, stage: str) -> None:
+        """What the classes of data and network have to do with each other; and that there is something to classify."""
+        super().setup(stage)
+        if stage == "predict" and getattr(self.trainer.datamodule, "num_written", None) is not None:
+            raise ValueError("a classifier reads names and writes none: leave out data.num_written.")
+
     def predict_step(self, batch: tuple[Any, ...], batch_idx: int) -> dict[str, Any]:
         """For each sequence its text, how it was read, and the three most probable classes with their probabilities.
 

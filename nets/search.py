@@ -19,7 +19,8 @@ class Hypotheses(NamedTuple):
     Args:
         tokens: (B, n, T), without the start; behind the end of a sequence stands ``eos``.
         log_probs: (B, n), summed over the tokens of a sequence; −inf where there are fewer than n sequences.
-        history: where it was asked for, the hypotheses (B, k, t) that went on after step t, for t = 1 … T.
+        history: where it was asked for, the hypotheses (B, k, t) that went on after step t, for t = 1 … T; those of
+            −inf are none.
     """
 
     tokens: Tensor
@@ -59,7 +60,8 @@ def beam_search(
         beam_width: hypotheses k that are kept, ≥ 1.
         max_length: steps T at most, ≥ 1.
         eos: the token that ends a sequence; without it all have ``max_length``.
-        length_penalty: 0 for the most probable sequences; the higher it is, the longer are those that are preferred.
+        length_penalty: 0 for the most probable sequences; the higher it is, the longer are those that are preferred;
+            in [−10, 10].
         num_return: sequences n, in 1 … k.
         return_history: also give the hypotheses that were kept at every step.
 
@@ -73,9 +75,11 @@ def beam_search(
     check_start(start, beam_width=beam_width, max_length=max_length, num_return=num_return)
     if num_return > beam_width:
         raise ValueError(f"num_return must be at most beam_width={beam_width}, but it is {num_return}.")
+    if not -10 <= length_penalty <= 10:
+        raise ValueError(f"length_penalty must be in [−10, 10], but it is {length_penalty}.")
     first_row = beam_width * torch.arange(len(start), device=start.device)[:, None]
     state = _map_tensors(state, lambda part: _check_rows(part, len(start)).repeat_interleave(beam_width, dim=0))
-    tokens = start.view(-1, 1, 1).repeat(1, beam_width, 1)  # (B, k, 1 + t), with the start
+    tokens = start.long().view(-1, 1, 1).repeat(1, beam_width, 1)  # (B, k, 1 + t), with the start
     live, finished, history = None, None, []
     for length in range(1, max_length + 1):
         log_probs, state = step(tokens[..., -1].flatten(), state)

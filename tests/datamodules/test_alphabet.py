@@ -10,8 +10,11 @@ from datamodules.alphabet import ALPHABET, NEAREST, TOKENS, VOCAB_SIZE, decode, 
 
 LETTERS = (
     ("Weiß ẞ Æble kæmpe Œuvre cœur Øre Møller Łódź Małek", "Weiss Ss Aeble kaempe Oeuvre coeur Ore Moller Lodz Malek"),
-    ("Đoković Anđić Ðór Guðrún Þór Kaþar ıŞıK əƏɔƆεɛƐŋŊ", "Dokovic Andic Dor Gudrun Thor Kathar iSiK eEoOeeEngNg"),
-    ("D’Arc D‘Arc DʼArc DʻArc D`Arc D´Arc D'Arc", " ".join(["D'Arc"] * 7)),
+    (
+        "Đoković Anđić Ðór Guðrún Þór Kaþar ıŞıK əƏɔƆεɛƐŋŊ ĦalħaŦŧ Ǿ Ǽrø",
+        "Dokovic Andic Dor Gudrun Thor Kathar iSiK eEoOeeEngNg HalhaTt O Aero",
+    ),
+    ("D’Arc D‘Arc DʼArc DʻArc D`Arc D´Arc D′Arc D'Arc", " ".join(["D'Arc"] * 8)),
     ("Abd-al‐Ali‑ben–Ali\xa0bin\tAli", "Abd al Ali ben Ali bin Ali"),
 )
 ACCENTED = {

@@ -41,6 +41,13 @@ def test_a_locale_belongs_to_one_language_and_lends_none_of_fakers_default_names
         assert not set(DefaultProvider.last_names) & set(names), language
 
 
+def test_every_locale_has_names_and_icelandic_ones_are_made_of_the_stems() -> None:
+    assert all(surname_lists._of_locale(locale) for locales in FAKER_LOCALES.values() for locale in locales)
+    names = faker_surnames()["Icelandic"]
+    assert {name[-3:] for name in names} == {"son", "tir"}
+    assert abs(sum(name.endswith("son") for name in names) - len(names) / 2) <= 1
+
+
 def test_names_of_a_language_are_those_of_its_locales_and_none_of_a_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     class Parent:
         last_names = ("Smith",)
@@ -121,13 +128,19 @@ class Mirror:
         return response
 
 
-def test_downloads_what_is_missing_and_only_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_off_download_leaves_no_names_and_is_taken_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Mirror(monkeypatch, Irish=TINY["Irish"])
+    monkeypatch.setitem(surname_lists.MD5, "Italian", "0" * 32)
+    with pytest.raises(LabError, match=r"Italian.txt is missing"):
+        surname_lists.download_surnames(tmp_path / "names")
+    assert not (tmp_path / "names").exists()
     mirror = Mirror(monkeypatch, **TINY)
-    write_lists(tmp_path, Irish=b"Ahearn\n")
-    for _ in range(2):
-        surname_lists.download_surnames(tmp_path)
+    surname_lists.download_surnames(tmp_path / "names")
     assert mirror.asked == [f"{MIRROR}Italian.txt"]
-    assert file_surnames(tmp_path) == {"Irish": ["Ahearn"], "Italian": ["Rossi", "Bianchi"]}
+    assert file_surnames(tmp_path / "names") == {"Irish": ["Kelly"], "Italian": ["Rossi", "Bianchi"]}
+    assert [path.name for path in tmp_path.iterdir()] == ["names"]
 
 
 def test_downloads_into_a_folder_that_is_not_there_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

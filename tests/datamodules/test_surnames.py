@@ -117,9 +117,29 @@ def test_one_sentence_says_what_there_is(root: Path, told: list[str]) -> None:
     loaded(root, "fit", deduplicate=False, languages=["Irish"])
     sentence = (
         "Surnames: 66 in 3 languages; 1 repeats within a language are {}; 1 names are in several languages. Characters "
-        "outside the alphabet are left out: 2"
+        "outside the alphabet are left out: 2 (1 names had no other, and are left out)."
     )
     assert told == [sentence.format("left out"), sentence.format("kept")]
+
+
+def test_a_language_without_a_latin_letter_is_refused(root: Path) -> None:
+    (root / "names" / "Greek.txt").write_text("Παπαδόπουλος", encoding="utf-8")
+    with pytest.raises(LabError, match="no name of Greek has a letter of the alphabet a–z"):
+        loaded(root, "fit")
+
+
+def test_a_text_file_beside_the_folder_of_names_is_none_of_them(root: Path) -> None:
+    (root / "to_predict.txt").write_text("Rossi", encoding="utf-8")
+    assert loaded(root, "fit").class_names == sorted(LISTS)
+
+
+def test_what_a_generator_has_seen_are_the_names_of_all_its_languages(root: Path) -> None:
+    trained = loaded(root, "fit")
+    part = loaded(root, "predict", num_written=1, languages=["Irish"])
+    part.load_state_dict(trained.state_dict())
+    assert part.training_names() == {name for name, _ in rows(trained, "train")}
+    part.load_state_dict({"class_names": ["Irish"]})
+    assert part.training_names() == {name for name, language in rows(trained, "train") if language == "Irish"}
 
 
 def test_nothing_is_said_of_characters_where_none_is_left_out(root: Path, told: list[str]) -> None:
@@ -280,7 +300,9 @@ def test_a_run_sees_every_name_once_an_epoch_also_when_it_is_resumed(
         ({"val_fraction": 0.5, "test_fraction": 0.5}, "together below 1, but they are 0.5 and 0.5"),
         ({"languages": []}, r"languages must be null or hold something, but it is \[\]"),
         ({"names": ""}, "names must be null or hold something, but it is ''"),
-        ({"num_written": 0}, "num_written must be null or hold something, but it is 0"),
+        ({"num_written": 0}, "num_written must be at least 1, but it is 0"),
+        ({"num_written": -3}, "num_written must be at least 1, but it is -3"),
+        ({"num_written": 2, "names": ["Rossi"]}, "names are for a classifier to read and num_written is for a gene"),
         ({"batch_size": 0}, "batch_size must be at least 1, but it is 0"),
         ({"eval_batch_size": 0}, "eval_batch_size must be at least 1, but it is 0"),
     ],

@@ -180,6 +180,17 @@ def test_more_languages_than_conditions_are_refused_before_training(
         make_trainer().fit(writer(2), datamodule=data)
 
 
+def test_a_generator_must_know_how_much_to_write(data: SurnamesDataModule, make_trainer: Callable) -> None:
+    with pytest.raises(ValueError, match=r"a generator must know how many texts it is to write: set data.num_written"):
+        make_trainer().predict(writer(), datamodule=data)
+
+
+def test_what_is_impossible_is_no_name(data: SurnamesDataModule, make_trainer: Callable, told: list[str]) -> None:
+    columns = written(writer(max_length=1), data, make_trainer, languages=["Irish"], num_written=60)
+    assert len([value for value in columns["beam_log_prob"] if value != ""]) == 58  # of one token
+    assert "beam 57 of 58" in told[-1]  # the empty text is not new
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

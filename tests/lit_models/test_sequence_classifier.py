@@ -113,6 +113,12 @@ def test_more_languages_than_outputs_are_refused_before_training(
         make_trainer().fit(classifier(2, 2), datamodule=data)
 
 
+def test_a_classifier_writes_no_names(data: SurnamesDataModule, make_trainer: Callable) -> None:
+    data.num_written = 2
+    with pytest.raises(ValueError, match=r"a classifier reads names and writes none: leave out data.num_written"):
+        make_trainer().predict(classifier(), datamodule=data)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

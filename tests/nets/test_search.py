@@ -314,12 +314,20 @@ def test_no_gradient_is_kept() -> None:
     assert not any(each.log_probs.requires_grad for each in (found, *found.history))
 
 
+def test_the_type_of_the_start_does_not_limit_the_tokens() -> None:
+    step = always(torch.eye(300)[280].log_softmax(dim=0))
+    found = beam_search(step, None, torch.zeros(2, dtype=torch.uint8), 2, 2)
+    assert found.tokens[:, 0].tolist() == [[280, 280]] * 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"beam_width": 0}, "beam_width must be at least 1, but it is 0"),
         ({"max_length": 0}, "max_length must be at least 1, but it is 0"),
         ({"num_return": -1}, "num_return must be at least 1, but it is -1"),
+        ({"length_penalty": float("nan")}, r"length_penalty must be in \[−10, 10\], but it is nan"),
+        ({"length_penalty": 400.0}, r"length_penalty must be in \[−10, 10\], but it is 400.0"),
         ({"num_return": 3}, "num_return must be at most beam_width=2, but it is 3"),
         ({"start": torch.zeros(3)}, r"start must be integers \(B,\), .* shape \(3,\) and the type torch.float32"),
         ({"start": torch.tensor([[0, 0, 0]])}, r"the first token of each sequence, .* the shape \(1, 3\)"),
