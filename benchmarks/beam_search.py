@@ -6,7 +6,7 @@ python benchmarks/beam_search.py --smoke    does it run at all?
 An LSTM of 256 units, float32. Each contender of ``searches.py`` finds the k best hypotheses of B sequences, T steps, M
 tokens; first it is checked that they are the same. generate is timed with a cache of the network's memory, and without
 one, as it treats a network that it does not know: then it reads each prefix again. What none can do without, the T
-steps of the network for B·k rows, is timed alone. The loop is left out where it is expected to take over 20 seconds.
+steps of the network for B·k rows, is timed alone. The loop is left out where it is expected to take over a minute.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from benchmarks.searches import EOS, GENERATE, LOOP, NETWORK, OURS, REREADS, Sea
 from benchmarks.timing import Comparison, Measurement, alternate, machine
 
 NAMES = (OURS, LOOP, GENERATE)  # of which the growth is measured
-TOLERANCE, LIMIT, TARGETS = 1e-4, 20.0, {LOOP: 20.0, GENERATE: 3.0, REREADS: 3.0}
+TOLERANCE, LIMIT, TARGETS = 1e-4, 60.0, {LOOP: 20.0, GENERATE: 3.0, REREADS: 3.0}
 SIZES = {"T": (5, 10, 20, 40, 80), "k": (1, 2, 4, 8, 16, 32), "M": (58, 256, 1024, 4096, 16_384)}
 Times = dict[str, dict[int, list[float]]]  # the seconds of each round, by contender and size
 
@@ -112,7 +112,7 @@ def save_scaling(times: Mapping[str, Times], title: str, where: str, path: Path)
             rows.append([letter, f"{size:,}", *(f"{1e3 * median(rounds):,.4g}" if rounds else "" for rounds in values)])
         for kind, count in {"all": 0, "two largest": 2}.items():
             exponents = (growth(dict(list(of_letter[name].items())[-count:])) for name in NAMES)
-            rows.append([f"time ∝ {letter}^", kind, *(f"{exponent:.2f}" for exponent in exponents)])
+            rows.append([f"time ∝ {letter}^", kind, *(f"{value:.2f}" if value == value else "" for value in exponents)])
     text = "\n".join([f"### {title}", "", *("| " + " | ".join(cells) + " |" for cells in rows), "", where, ""])
     print(text)
     path.write_text(text, encoding="utf-8")
