@@ -69,13 +69,12 @@ def class_scores(predicted: Tensor, labels: Tensor, names: list[str]) -> list[tu
     Shapes:
         predicted (N,), labels (N,)
     """
-    rows = []
-    for number, name in enumerate(names):
-        right = int(((predicted == number) & (labels == number)).sum())
-        guessed, there = int((predicted == number).sum()), int((labels == number).sum())
-        precision, recall = right / max(guessed, 1), right / max(there, 1)
-        rows.append((name, there, precision, recall, 2 * right / max(guessed + there, 1)))
-    return sorted(rows, key=lambda row: -row[1])
+    from sklearn.metrics import precision_recall_fscore_support
+
+    classes = list(range(len(names)))
+    scores = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0.0)
+    precision, recall, f1, samples = (values.tolist() for values in scores)
+    return sorted(zip(names, samples, precision, recall, f1, strict=True), key=lambda row: -row[1])
 
 
 def calibration_bins(confidence: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:

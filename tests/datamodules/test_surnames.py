@@ -8,10 +8,12 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
+from running import NO_PICTURES, ROOT, Lab
 
 from datamodules import SurnamesDataModule, surnames
 from datamodules.alphabet import to_ascii
 from datamodules.buckets import BucketSampler
+from lab import load_run
 from lab.errors import LabError
 from lit_models import LitSequenceClassifier
 from nets import RecurrentClassifier
@@ -224,6 +226,19 @@ def test_a_generator_is_to_write_in_each_language_as_often_as_asked(root: Path) 
     data.load_state_dict({"class_names": ["Irish", "Italian"]})
     with pytest.raises(LabError, match='languages must be among Irish, Italian, but "Czech" is not'):
         data.predict_dataloader()
+
+
+def test_a_loaded_run_knows_the_languages_of_given_names(root: Path, lab: Lab) -> None:
+    config = [
+        "--config",
+        str(ROOT / "configs" / "surname_classifier.yaml"),
+        "--data.source=files",
+        f"--data.root={root}",
+    ]
+    sizes = ["--model.num_classes=3", "--model.net.num_classes=3", "--model.net.rnn_size=4", "--trainer.max_epochs=1"]
+    assert lab("fit", *config, *sizes, "--data.val_fraction=0.2", "--test_after_fit=false", NO_PICTURES) == 0
+    _, data = load_run(lab.run("surname_classifier"))
+    assert data.class_names == sorted(LISTS)
 
 
 @pytest.mark.parametrize("stage", ["fit", "validate", "test"])
