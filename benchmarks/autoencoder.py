@@ -122,7 +122,7 @@ def _run_in_two_processes(grid: Grid, cells: list[Cell], epochs: int, folder: Pa
 
 
 def _run_cell(grid: Grid, cell: Cell, epochs: int, folder: Path) -> float:
-    words = ["fit", "--config", grid.config, *cell.words(None), f"--trainer.max_epochs={epochs}"]
+    words = ["fit", "--config", cell.config, *cell.words(None), f"--trainer.max_epochs={epochs}"]
     words.append(f"--trainer.callbacks={CALLBACKS}")
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:

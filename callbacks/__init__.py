@@ -3,16 +3,20 @@
 from callbacks.attention_maps import AttentionMaps, draw_attention, draw_rollout
 from callbacks.attention_statistics import AttentionStatistics, draw_attention_statistics, measure_attention
 from callbacks.class_report import ClassReport, class_scores, draw_reliability
+from callbacks.feature_baseline import FeatureBaseline, score_features
 from callbacks.gradient_figures import (
     draw_gradient_norms,
     draw_gradients_over_training,
     draw_timestep_gradients,
     gradients_of,
 )
+from callbacks.graph_attention import GraphAttention, attention_entropy, draw_attention_entropy, draw_neighborhood
 from callbacks.learning_curves import LearningCurves, draw_learning_curves, draw_repeats
 from callbacks.linear_probe import LinearProbe, fit_linear_classifier
 from callbacks.mistakes import Mistakes, draw_confusion_matrix, draw_wrong_examples
 from callbacks.ngram_baseline import NgramBaseline, score_ngrams
+from callbacks.node_drawing import draw_node_embeddings
+from callbacks.node_embeddings import NodeEmbeddings
 from callbacks.pca_baseline import PCABaseline
 from callbacks.principal_subspace import PrincipalSubspace, draw_principal_subspace
 from callbacks.reconstructions import (
@@ -33,24 +37,31 @@ __all__ = [
     "AttentionMaps",
     "AttentionStatistics",
     "ClassReport",
+    "FeatureBaseline",
+    "GraphAttention",
     "LearningCurves",
     "LinearProbe",
     "Mistakes",
     "NgramBaseline",
+    "NodeEmbeddings",
     "PCABaseline",
     "PrincipalSubspace",
     "Reconstructions",
     "RelativePositions",
     "Superposition",
     "TimestepGradients",
+    "attention_entropy",
     "class_scores",
     "draw_attention",
+    "draw_attention_entropy",
     "draw_attention_statistics",
     "draw_codes",
     "draw_confusion_matrix",
     "draw_gradient_norms",
     "draw_gradients_over_training",
     "draw_learning_curves",
+    "draw_neighborhood",
+    "draw_node_embeddings",
     "draw_principal_subspace",
     "draw_reconstruction_grid",
     "draw_reconstructions",
@@ -68,6 +79,7 @@ __all__ = [
     "measure_attention",
     "measure_timestep_gradients",
     "reconstruct",
+    "score_features",
     "score_ngrams",
     "step_of_tree",
 ]

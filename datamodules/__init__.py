@@ -2,18 +2,24 @@
 
 from datamodules.augmentation import RandomAffine
 from datamodules.digits import DigitsDataModule
+from datamodules.digits_graph import DigitsGraphDataModule
 from datamodules.gaussian import GaussianDataModule
+from datamodules.karate_club import KarateClubDataModule
 from datamodules.local_operator import LocalOperatorDataModule
 from datamodules.mnist import MNISTDataModule
+from datamodules.planetoid import PlanetoidDataModule
 from datamodules.running_average import RunningAverageDataModule
 from datamodules.sparse_features import SparseFeaturesDataModule
 from datamodules.surnames import SurnamesDataModule
 
 __all__ = [
     "DigitsDataModule",
+    "DigitsGraphDataModule",
     "GaussianDataModule",
+    "KarateClubDataModule",
     "LocalOperatorDataModule",
     "MNISTDataModule",
+    "PlanetoidDataModule",
     "RandomAffine",
     "RunningAverageDataModule",
     "SparseFeaturesDataModule",

@@ -9,6 +9,7 @@ import yaml
 
 from lab.grids import FIRST, Grid
 from lab.runs import fit_minutes, read_metrics
+from lab.significance import compare_means
 
 ROUNDING = 1e-20  # what is left of an exact 0 in float64
 
@@ -25,12 +26,13 @@ def grid_table(grid: Grid, root: Path) -> str | None:
     """The results of a grid in Markdown, mean ± standard deviation over replicas and seeds; None where it never ran."""
     names = [f"{column} {label}".strip() for column in grid.columns for label in grid.metrics.values()]
     header = ["", *grid.references.values(), *names]
-    lines, repeats, all_runs = [], set(), []
+    lines, repeats, all_runs, by_row = [], set(), [], {}
     for row in grid.rows:
         cells = [cell for cell in grid.cells if cell.row == row]
         runs = [list(grid.runs(cell, root).values()) for cell in cells]
         all_runs += [run for of_cell in runs for run in of_cell]
         metrics = [[read_metrics(run) for run in of_cell] for of_cell in runs]
+        by_row[row] = _values(metrics[0], next(iter(grid.metrics)))
         repeats |= {len(_values(of_cell, next(iter(grid.metrics)))) for of_cell in metrics}
         shown = [_mean_and_spread(metrics[0], name) for name in grid.references]
         shown += [_mean_and_spread(of_cell, name) for of_cell in metrics for name in grid.metrics]
@@ -47,11 +49,19 @@ def grid_table(grid: Grid, root: Path) -> str | None:
             "| --- |" + " ---: |" * (len(header) - 1),
             *lines,
             "",
+            *_tests(grid.versus, by_row),
             f"Mean ± standard deviation over {counts} repeats. {len(all_runs)} runs of {fit_minutes(all_runs)} each: "
             f"`python sweep.py {grid.path}`. Reference: {reference}.",
             "",
         ]
     )
+
+
+def _tests(versus: str, by_row: Mapping[str, list[float]]) -> list[str]:
+    """How each row differs from the row that it is held against, in its first column and metric."""
+    against = by_row.get(versus, [])
+    others = {row: values for row, values in by_row.items() if row != versus and min(len(values), len(against)) > 1}
+    return [line for row, values in others.items() for line in (compare_means(row, values, versus, against), "")]
 
 
 def _values(runs: list[Mapping[str, tuple[list[int], list[float]]]], name: str) -> list[float]:

@@ -13,7 +13,7 @@ from lab.overrides import FREE, read_config, typed, values_of
 from lab.runs import read_metrics, run_versions
 
 FIRST = "first "  # before a metric: its first value instead of its last
-KEYS = ("title", "config", "metrics", "columns", "rows", "seeds", "curves", "references")
+KEYS = ("title", "config", "metrics", "columns", "rows", "seeds", "curves", "references", "versus")
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,17 @@ class Cell:
         row: the name of its row; what stands before a comma groups rows.
         column: the name of its column.
         overrides: values other than the config's, by their keys on the command line.
+        config: path of its config.
     """
 
     row: str
     column: str
     overrides: Mapping[str, Any]
+    config: str
+
+    @property
+    def name(self) -> str:
+        return Path(self.config).stem
 
     def words(self, seed: int | None) -> list[str]:
         """What one would type behind the config."""
@@ -38,7 +44,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows × columns of overrides of one config, each run for every seed.
+    """Rows × columns of overrides of one config, each run for every seed; the override ``config`` names another config.
 
     Args:
         path: the file that states the grid.
@@ -51,6 +57,7 @@ class Grid:
         seeds: seeds to run, each for the weights and the data; the config's own alone when empty.
         curves: the metric to draw over training, and the label of its axis; none when empty.
         references: metrics that hold for a whole row, taken from its first column, and how they are called.
+        versus: a row that the others are held against by a test of the first metric; none when empty.
     """
 
     path: str
@@ -62,6 +69,7 @@ class Grid:
     seeds: list[int] = field(default_factory=list)
     curves: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, str] = field(default_factory=dict)
+    versus: str = ""
 
     @property
     def name(self) -> str:
@@ -69,19 +77,20 @@ class Grid:
 
     @property
     def cells(self) -> list[Cell]:
-        return [
-            Cell(row, column, {**of_row, **of_column})
-            for row, of_row in self.rows.items()
-            for column, of_column in self.columns.items()
-        ]
+        cells = []
+        for row, of_row in self.rows.items():
+            for column, of_column in self.columns.items():
+                overrides = {**of_row, **of_column}
+                cells.append(Cell(row, column, overrides, overrides.pop("config", self.config)))
+        return cells
 
     def runs(self, cell: Cell, root: Path) -> dict[int, Path]:
         """The newest finished run of a cell for each of its seeds."""
-        config = yaml.safe_load(Path(self.config).read_text(encoding="utf-8"))
+        config = yaml.safe_load(Path(cell.config).read_text(encoding="utf-8"))
         stated = {key: value for key, value in values_of(config).items() if not _replaced(key, cell.overrides)}
         seeds = self.seeds or [config.get("seed_everything", 0)]
         found: dict[int, Path] = {}
-        for _, run in reversed(list(run_versions(root, self.name))):
+        for _, run in reversed(list(run_versions(root, cell.name))):
             ran = read_config(run)
             same = _typed(run) == _binding(cell.overrides) and _within(stated, values_of(ran))
             if same and ran.get("seed_everything") in seeds and self._finished(run):
@@ -133,9 +142,12 @@ def _check(grid: Grid) -> None:
             )
     if not isinstance(grid.seeds, list) or not all(isinstance(seed, int) for seed in grid.seeds):
         raise LabError(f"seeds of the grid {grid.path} must be a list of whole numbers, but it is {grid.seeds}.")
-    if not isinstance(grid.config, str) or not Path(grid.config).is_file():
-        raise LabError(f'the grid {grid.path} is of the config "{grid.config}", which does not exist.')
-    check_config(grid.config)
+    if grid.versus and grid.versus not in grid.rows:
+        raise LabError(f'versus of the grid {grid.path} must be one of its rows, but it is "{grid.versus}".')
+    for config in dict.fromkeys([grid.config, *(cell.config for cell in grid.cells)]):
+        if not isinstance(config, str) or not Path(config).is_file():
+            raise LabError(f'the grid {grid.path} is of the config "{config}", which does not exist.')
+        check_config(config)
 
 
 def _typed(run: Path) -> dict[str, Any] | None:

@@ -52,5 +52,7 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # ResumableSampler is
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # we log by epochs
+    warnings.filterwarnings("ignore", message=".*Sparse CSR tensor support is in beta.*")
+    warnings.filterwarnings("ignore", message=".*torch.jit.script.*is deprecated.*")  # by PyG, at its import
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own folder

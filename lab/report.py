@@ -37,7 +37,7 @@ def write_results(runs: Sequence[Path], path: Path, notes: Path | None = None, g
     Raises:
         LabError: when none of the folders holds a tested run.
     """
-    in_grids = {grid.name for grid in grids}
+    in_grids = {cell.name for grid in grids for cell in grid.cells}
     tested = [run for run in runs if (run / "metrics.csv").is_file() and _score_name(run)]
     tested = [run for run in tested if run.parent.name not in in_grids]
     grid_tables = [table for grid in grids if (table := grid_table(grid, Path("runs")))]

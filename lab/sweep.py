@@ -40,7 +40,7 @@ def main(typed: Sequence[str], rooms: Sequence[ModuleType]) -> int:
     print(f"{grid.title}: {total} runs, {total - len(missing)} of them finished.", flush=True)
     if arguments.dry_run:
         for cell, seed in missing:
-            print(shlex.join(["python", "train.py", *_words(grid, cell, seed)]))
+            print(shlex.join(["python", "train.py", *_words(cell, seed)]))
         return 0
     return _run_all(grid, missing, arguments.jobs, [room.__name__ for room in rooms])
 
@@ -65,7 +65,7 @@ def _run_all(grid: Grid, missing: list[tuple[Cell, int | None]], jobs: int, room
         for cell, seed in missing:
             name = ", ".join(part for part in (cell.row, cell.column, "" if seed is None else f"seed {seed}") if part)
             log = logs / f"{name.replace('/', '-')}.log"
-            waiting[pool.submit(run_one, _words(grid, cell, seed), rooms, log)] = (name, log)
+            waiting[pool.submit(run_one, _words(cell, seed), rooms, log)] = (name, log)
         before = signal.signal(signal.SIGTERM, _stop)
         try:
             for number, done in enumerate(as_completed(waiting), start=1):
@@ -130,8 +130,8 @@ def _stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _words(grid: Grid, cell: Cell, seed: int | None) -> list[str]:
-    return ["fit", "--config", grid.config, "--test_after_fit=true", *cell.words(seed)]
+def _words(cell: Cell, seed: int | None) -> list[str]:
+    return ["fit", "--config", cell.config, "--test_after_fit=true", *cell.words(seed)]
 
 
 def _last_line(log: Path) -> str:

@@ -111,17 +111,23 @@ class ProgressBar(RichProgressBar):
 
 
 class EpochLines(Callback):
-    """Prints one line an epoch, where a progress bar would flood a log file.
+    """Prints one line an epoch, and of short epochs one a second, where a progress bar would flood a log file.
 
     The line is printed when the next epoch starts, or training ends: by then the task has logged its metrics. Of
     replicas it shows the mean and the spread.
     """
 
+    SECONDS_BETWEEN = 1.0
+
+    def __init__(self) -> None:
+        self.printed = -self.SECONDS_BETWEEN
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.started, self.epoch = time.perf_counter(), trainer.current_epoch
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._print(trainer)
+        if time.perf_counter() - self.printed >= self.SECONDS_BETWEEN:
+            self._print(trainer)
         self.started, self.epoch = time.perf_counter(), trainer.current_epoch
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -133,4 +139,5 @@ class EpochLines(Callback):
         if not metrics or not trainer.is_global_zero:
             return
         total = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "?"
+        self.printed = time.perf_counter()
         print(f"epoch {self.epoch + 1}/{total}  {metrics}  {time.perf_counter() - self.started:.1f} s", flush=True)

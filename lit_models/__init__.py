@@ -3,6 +3,7 @@
 from lit_models.autoencoder import LitAutoencoder
 from lit_models.image_classifier import LitImageClassifier
 from lit_models.language_model import LitLanguageModel
+from lit_models.node_classifier import LitNodeClassifier
 from lit_models.schedules import WarmupCosine
 from lit_models.sequence_classifier import LitSequenceClassifier
 from lit_models.sequence_regressor import LitSequenceRegressor
@@ -12,6 +13,7 @@ __all__ = [
     "LitAutoencoder",
     "LitImageClassifier",
     "LitLanguageModel",
+    "LitNodeClassifier",
     "LitSequenceClassifier",
     "LitSequenceRegressor",
     "LitTask",

@@ -8,8 +8,8 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import Metric
 
+from lit_models.replica_mean import ReplicaMean
 from lit_models.task import LitTask
 from nets import call_replicas, replica_metrics, stack_replicas, take_replica
 
@@ -190,29 +190,3 @@ class LitAutoencoder(LitTask):
             self.log_dict(replica_metrics(f"{split}/{name}", values), sync_dist=True)
         self.loss_of[split].reset()
         self.mse_of[split].reset()
-
-
-class ReplicaMean(Metric):
-    """The mean of a value of each replica, exact over processes and over batches of unequal size.
-
-    Args:
-        num_replicas: replicas R.
-
-    Shapes:
-        update with (R,) -> compute (R,)
-    """
-
-    total: Tensor
-    count: Tensor
-
-    def __init__(self, num_replicas: int) -> None:
-        super().__init__()
-        self.add_state("total", torch.zeros(num_replicas), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros(()), dist_reduce_fx="sum")
-
-    def update(self, values: Tensor, num_samples: int) -> None:
-        self.total = self.total + values.detach().float() * num_samples
-        self.count = self.count + num_samples
-
-    def compute(self) -> Tensor:
-        return self.total / self.count

@@ -18,6 +18,8 @@ from nets.attention import (
 )
 from nets.autoencoder import Autoencoder, TiedAutoencoder
 from nets.corruption import GaussianNoise, RandomMask
+from nets.graph import GAT, GCN
+from nets.graph_layers import normalized_adjacency
 from nets.gru import GRU, GRULayer
 from nets.recurrent import LSTM, RNN, LSTMLayer, RNNLayer
 from nets.replicas import call_replicas, replica_metrics, stack_replicas, take_replica
@@ -28,6 +30,8 @@ from nets.transformer import TransformerEncoderLayer
 from nets.vit import VisionTransformer
 
 __all__ = [
+    "GAT",
+    "GCN",
     "GRU",
     "LSTM",
     "RNN",
@@ -54,6 +58,7 @@ __all__ = [
     "kernel_attention",
     "linear_attention",
     "low_rank_attention",
+    "normalized_adjacency",
     "projected_attention",
     "quadratic_features",
     "quadratic_kernel",

@@ -37,24 +37,25 @@ def stack_replicas(net: nn.Module, num_replicas: int, seed: int) -> nn.Module:
     return deepcopy(first, replaced)
 
 
-def call_replicas(stacked: nn.Module, inputs: Tensor) -> Tensor:
+def call_replicas(stacked: nn.Module, *inputs: Tensor) -> Tensor:
     """The output of every replica, in one batched call.
 
     Dropout inside the network differs between the replicas, but is drawn from the global generator.
 
     Args:
         stacked: what ``stack_replicas`` made.
-        inputs: one batch for all replicas, or a batch for each.
+        *inputs: each one for all replicas, or with one dimension more, one for each.
 
     Shapes:
         inputs (B, D) or (R, B, D) -> (R, B, O)
     """
     state = {**dict(stacked.named_parameters()), **dict(stacked.named_buffers())}
 
-    def call(replica: dict[str, Tensor], batch: Tensor) -> Tensor:
-        return functional_call(stacked, replica, (batch,))
+    def call(replica: dict[str, Tensor], *batch: Tensor) -> Tensor:
+        return functional_call(stacked, replica, batch)
 
-    return vmap(call, in_dims=(0, 0 if inputs.ndim == 3 else None), randomness="different")(state, inputs)
+    in_dims = (0, *(0 if one.ndim == 3 else None for one in inputs))
+    return vmap(call, in_dims=in_dims, randomness="different")(state, *inputs)
 
 
 def take_replica(stacked: nn.Module, index: int) -> nn.Module:

@@ -34,9 +34,11 @@ def write_config(folder: Path) -> Path:
     return folder
 
 
-def a_run(root: Path, version: int, ran: dict[str, Any], metrics: dict[str, float] | None = None) -> Path:
+def a_run(
+    root: Path, version: int, ran: dict[str, Any], metrics: dict[str, float] | None = None, name: str = "x"
+) -> Path:
     """A run folder with the metrics of one test; ``test/loss`` alone when None."""
-    run = root / "x" / f"version_{version}"
+    run = root / name / f"version_{version}"
     run.mkdir(parents=True)
     (run / "config.yaml").write_text(yaml.safe_dump(ran))
     stated = values_of(config())

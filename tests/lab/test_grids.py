@@ -131,12 +131,12 @@ def test_cells_are_all_rows_in_all_columns_and_a_column_wins() -> None:
 def test_the_words_of_a_cell_are_read_back_as_the_values_that_they_are_typed_from(lab: Lab) -> None:
     values = {**LARGE, "model.corruption": "nets.RandomMask", "model.corruption.prob": 1e-5, "trainer.callbacks": []}
     values |= {"model.net.bias": False, "model.scheduler": None, "monitor": "probe/val_acc", "reference": "0.5: a b"}
-    words = Cell("row", "column", values).words(seed=3)
+    words = Cell("row", "column", values, "configs/x.yaml").words(seed=3)
     assert lab("fit", "--config", str(ROOT / "configs" / "autoencoder_digits.yaml"), *words, "--print_config") == 0
     read = values_of(yaml.safe_load(lab.out))
     assert {key: read[key] for key in values} == values
     assert read["seed_everything"] == read["data.seed"] == 3
-    assert Cell("row", "column", SMALL).words(seed=None) == ["--model.net.hidden_dims=[5]"]
+    assert Cell("row", "column", SMALL, "configs/x.yaml").words(seed=None) == ["--model.net.hidden_dims=[5]"]
 
 
 def test_each_cell_finds_its_own_run_and_no_other(folder: Path) -> None:
@@ -182,10 +182,40 @@ def test_the_overrides_of_a_committed_grid_are_accepted_and_their_run_is_found(
     seed, runs = next(iter(committed.seeds), 0), []
     for version, cell in enumerate(shown):
         words = cell.words(seed if committed.seeds else None)
-        assert lab("fit", "--config", committed.config, "--test_after_fit=true", *words, "--print_config") == 0, lab.err
-        run = a_run(lab.folder / "runs", version, yaml.safe_load(lab.out), dict.fromkeys(committed.metrics, 1.0))
-        given = {"configs": [committed.config], "values": dict(cell.overrides)}
+        assert lab("fit", "--config", cell.config, "--test_after_fit=true", *words, "--print_config") == 0, lab.err
+        metrics = dict.fromkeys(committed.metrics, 1.0)
+        run = a_run(lab.folder / "runs", version, yaml.safe_load(lab.out), metrics, name=cell.name)
+        given = {"configs": [cell.config], "values": dict(cell.overrides)}
         (run / "overrides.yaml").write_text(yaml.safe_dump(given))
-        runs.append(lab.folder / "runs" / committed.name / run.name)
-    (lab.folder / "runs" / "x").rename(lab.folder / "runs" / committed.name)
+        runs.append(run)
     assert [committed.runs(cell, lab.folder / "runs") for cell in shown] == [{seed: run} for run in runs]
+
+
+def test_a_row_may_be_of_another_config(folder: Path) -> None:
+    (folder / "configs" / "y.yaml").write_text(yaml.safe_dump(config()))
+    rows = {"small": SMALL, "other": {"config": "configs/y.yaml", **SMALL}}
+    two = grid(rows=rows, columns={"": {}})
+    assert [(cell.config, cell.name, dict(cell.overrides)) for cell in two.cells] == [
+        ("configs/x.yaml", "x", SMALL), ("configs/y.yaml", "y", SMALL),
+    ]  # fmt: skip
+    a_run(folder / "runs", 0, config([5]))
+    run = a_run(folder / "runs", 0, config([5]), name="y")
+    (run / "overrides.yaml").write_text(yaml.safe_dump({"configs": ["configs/y.yaml"], "values": SMALL}))
+    assert [[run.parent.name for run in two.runs(cell, folder / "runs").values()] for cell in two.cells] == [
+        ["x"],
+        ["y"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rows": {"a": {"config": "configs/z.yaml"}}}, r'is of the config "configs/z\.yaml", which does not exist'),
+        ({"versus": "b"}, r'versus of the grid .* must be one of its rows, but it is "b"\.'),
+    ],
+)
+def test_another_config_and_a_row_to_compare_with_must_exist(folder: Path, changes: dict, message: str) -> None:
+    path = folder / "g.yaml"
+    path.write_text(yaml.safe_dump({**CONTENT, "rows": {"a": {}}, **changes}))
+    with pytest.raises(LabError, match=message):
+        read_grid(path)

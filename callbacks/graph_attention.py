@@ -1,0 +1,250 @@
+"""How far a graph attention network prefers some neighbours to others.
+
+Letters: N nodes, E edges with one self-loop a node, H heads, C classes.
+"""
+
+import inspect
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from callbacks.node_drawing import class_colors
+from callbacks.node_embeddings import check_graph, inputs_of
+from callbacks.observing import undisturbed
+from lab.figures import save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_NEIGHBOURS = 15  # of the node that is chosen to be drawn
+MOST_HEADS = 8  # that are drawn
+WIDEST, INK = 16.0, "0.45"  # points, of an edge with all the attention
+NUMBERED = 25  # neighbours up to which a number is written in each
+
+
+class GraphAttention(Callback):
+    """Draws the first layer's attention: its entropy over the edges into each node, and a node with its neighbours.
+
+    "Graph Attention Networks" (Veličković et al., 2018), https://arxiv.org/abs/1710.10903.
+    Works for a network with ``forward(x, edge_index, return_weights=True) -> (logits, [(edge_index, weights), …])``,
+    one pair a layer, a task with ``replicas``, of which the first is drawn, and a datamodule with a ``graph``. Draws
+    ``graph_attention_entropy`` and ``graph_attention_neighborhood`` when training ends, and with ``_test`` in their
+    names when testing ends. Logs ``attention/entropy_share`` in ``test``: entropy / log(degree), 1 for uniform
+    attention, averaged over heads and over the nodes with two edges or more, their self-loops included.
+
+    Args:
+        node: which node is drawn with its neighbours, in [0, N); when None, the test node with most neighbours among
+            those with at most 15.
+
+    Raises:
+        ValueError: when the graph has no such node, the data no ``graph``, or the network cannot return its weights.
+    """
+
+    def __init__(self, node: int | None = None) -> None:
+        self.node = node
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        check_graph(self, trainer)
+        net = getattr(pl_module, "net", pl_module)
+        if "return_weights" not in inspect.signature(net.forward).parameters:
+            raise ValueError(
+                f"GraphAttention needs a network that can return its attention weights, such as nets.GAT, but the "
+                f"network is {type(net).__name__}: take GraphAttention out of trainer.callbacks."
+            )
+        num_nodes = trainer.datamodule.graph.x.shape[0]
+        if self.node is not None and not 0 <= self.node < num_nodes:
+            raise ValueError(f"node of GraphAttention must be in [0, {num_nodes}), but it is {self.node}.")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw(trainer, pl_module, "")
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        edge_index, weights = first_attention(trainer, pl_module)
+        degrees = degrees_of(edge_index, trainer.datamodule.graph.x.shape[0])
+        if degrees.max() > 1:
+            share = entropy_share(attention_entropy(edge_index, weights, len(degrees)), degrees)
+            pl_module.log("attention/entropy_share", share.item(), sync_dist=True)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw(trainer, pl_module, "_test")
+
+    def _draw(self, trainer: Trainer, pl_module: LightningModule, suffix: str) -> None:
+        if not trainer.is_global_zero:
+            return
+        graph, names = trainer.datamodule.graph, getattr(trainer.datamodule, "class_names", None)
+        edge_index, weights = first_attention(trainer, pl_module)
+        degrees = degrees_of(edge_index, graph.x.shape[0])
+        entropy = attention_entropy(edge_index, weights, len(degrees))
+        save_figure(draw_attention_entropy(entropy, degrees), f"graph_attention_entropy{suffix}", trainer)
+        node = choose_node(degrees, graph.test_mask.cpu()) if self.node is None else self.node
+        figure = draw_neighborhood(node, edge_index, weights, graph.y.cpu(), class_names=names)
+        save_figure(figure, f"graph_attention_neighborhood{suffix}", trainer)
+
+
+def first_attention(trainer: Trainer, pl_module: LightningModule) -> tuple[Tensor, Tensor]:
+    """The edges of the first layer and the attention over those into each node, of the first replica.
+
+    Shapes:
+        (2, E), (E, H)
+    """
+    inputs = inputs_of(pl_module, trainer.datamodule.graph)
+    with undisturbed(pl_module):
+        _, layers = pl_module.replicas()[0](*inputs, return_weights=True)
+    return layers[0][0].cpu(), layers[0][1].cpu().float()
+
+
+def degrees_of(edge_index: Tensor, num_nodes: int) -> Tensor:
+    """How many edges lead into each node, its self-loop included: (N,)."""
+    return torch.bincount(edge_index[1], minlength=num_nodes)
+
+
+def attention_entropy(edge_index: Tensor, alpha: Tensor, num_nodes: int) -> Tensor:
+    r"""The entropy of the attention over the edges into each node, −Σⱼ α_ij log α_ij, at most log(degree).
+
+    Args:
+        edge_index: sources and targets of the edges.
+        alpha: the attention, which sums to 1 over the edges into a node.
+        num_nodes: nodes N.
+
+    Shapes:
+        edge_index (2, E), alpha (E, H) -> (N, H)
+    """
+    terms = torch.special.entr(alpha.double())
+    return terms.new_zeros(num_nodes, alpha.shape[1]).index_add_(0, edge_index[1], terms)
+
+
+def entropy_share(entropy: Tensor, degrees: Tensor) -> Tensor:
+    """entropy / log(degree), averaged over heads and over the nodes with two edges or more.
+
+    Shapes:
+        entropy (N, H), degrees (N,) -> ()
+    """
+    several = degrees > 1
+    return (entropy[several] / degrees[several, None].to(entropy.dtype).log()).mean()
+
+
+def choose_node(degrees: Tensor, among: Tensor) -> int:
+    """The node with most neighbours among those with at most 15; if all have more, that with the fewest.
+
+    Shapes:
+        degrees with self-loops (N,), among which nodes (N,) of bool, all where it is none -> a number
+    """
+    nodes = among.nonzero()[:, 0] if among.any() else torch.arange(len(degrees))
+    neighbours = degrees[nodes] - 1
+    few = torch.where(neighbours <= MOST_NEIGHBOURS, neighbours, -neighbours)
+    return int(nodes[few.argmax()])
+
+
+def draw_attention_entropy(entropy: Tensor, degrees: Tensor) -> "Figure":
+    """The entropy of each node and head against the node's degree, and its share of the largest possible.
+
+    Lines are means over the nodes of one degree; dashed is log(degree), the entropy of uniform attention.
+
+    Args:
+        entropy: of the attention over the edges into each node.
+        degrees: edges into each node, its self-loop included.
+
+    Shapes:
+        entropy (N, H), degrees (N,)
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.4, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    distinct = degrees.unique()  # (K,) for K degrees
+    largest, several = distinct.to(entropy.dtype).log(), distinct > 1
+    means = torch.stack([entropy[degrees == degree].mean(dim=0) for degree in distinct])  # (K, H)
+    shares = means[several] / largest[several, None]
+    for head, (values, mean, share) in enumerate(zip(entropy.T, means.T, shares.T, strict=True)):
+        color, shift = f"C{head % 10}", 1.06 ** ((head + 0.5) / entropy.shape[1] - 0.5)  # heads side by side
+        left.scatter((degrees * shift).numpy(), values.numpy(), 7, color=color, alpha=0.35, linewidths=0)
+        left.plot(distinct.numpy(), mean.numpy(), color=color, linewidth=1.3)
+        name = f"head {head + 1}: {entropy_share(values[:, None], degrees):.2%} on average"
+        right.plot(distinct[several].numpy(), share.numpy(), ".-", color=color, linewidth=1.0, label=name)
+    left.plot(distinct.numpy(), largest.numpy(), "k--", linewidth=1.3, label="log(degree): uniform attention")
+    right.axhline(1.0, color="black", linestyle="--", linewidth=1.3)
+    right.set_ylim(min([0.95, *(0.97 * shares).flatten().tolist()]), 1.005)
+    for axes, name in ((left, "entropy of the attention (nats)"), (right, "entropy / log(degree)")):
+        _set_degree_axis(axes, int(distinct[-1]))
+        axes.set_ylabel(name)
+        axes.legend(fontsize=8)
+    figure.suptitle("Entropy of the first layer's attention over the edges into each node", fontsize=12)
+    return figure
+
+
+def draw_neighborhood(
+    node: int, edge_index: Tensor, alpha: Tensor, labels: Tensor, *, class_names: Sequence[str] | None = None
+) -> "Figure":
+    """A node amid its neighbours, the edges as wide as its attention to them: a panel a head, and one of their mean.
+
+    Args:
+        node: the node in the middle, whose ring is as wide as its attention to itself.
+        edge_index: sources and targets of the edges.
+        alpha: the attention over the edges into each node; of more than eight heads the first eight are drawn.
+        labels: the classes, which are the colours.
+        class_names: a name a class; their numbers when None.
+
+    Shapes:
+        edge_index (2, E), alpha (E, H), labels (N,)
+    """
+    from matplotlib.figure import Figure
+
+    into = edge_index[1] == node
+    order = labels[edge_index[0, into]].argsort(stable=True)  # classes side by side
+    sources, weights = edge_index[0, into][order], alpha[into][order]
+    panels = {f"head {head + 1}": column for head, column in enumerate(weights.T[:MOST_HEADS])}
+    if weights.shape[1] > 1:
+        panels["mean of the heads"] = weights.mean(dim=1)
+    names = class_names or [f"class {number}" for number in range(int(labels.max()) + 1)]
+    colors = class_colors(len(names))
+    columns, rows = math.ceil(len(panels) ** 0.5), round(len(panels) ** 0.5)  # the smallest that hold them
+    figure = Figure(figsize=(2.7 * columns + 1.8, 2.8 * rows + 0.8), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axes, (title, column) in zip(grid, panels.items(), strict=False):
+        axes.set_title(f"{title}: {column.min():.1%} to {column.max():.1%}", fontsize=10)
+        _draw_star(axes, node, sources, column, [colors[label] for label in labels[sources].tolist()])
+    for axes in grid:  # of which the last may be empty
+        axes.set_axis_off()
+    for label in labels[sources].unique().tolist():
+        grid[0].plot([], [], "o", color=colors[label], label=names[label])
+    figure.legend(loc="outside right center", fontsize=9)
+    title = f"First layer: attention of node {node} to its neighbours, and to itself (ring)"
+    figure.suptitle(f"{title}\nuniform attention: {1 / len(sources):.1%} each", fontsize=12)
+    return figure
+
+
+def _set_degree_axis(axes: "Axes", largest: int) -> None:
+    """A logarithmic axis with plain numbers."""
+    ticks = [step * 10**power for power in range(len(str(largest))) for step in (1, 2, 5)]
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set(xlim=(0.9, 1.15 * largest), xlabel="degree: edges into the node, with its self-loop")
+    axes.grid(alpha=0.3)
+
+
+def _draw_star(axes: "Axes", node: int, sources: Tensor, weights: Tensor, colors: Sequence[object]) -> None:
+    """One head: the neighbours in a circle, the node in the middle; ``colors`` are those of the sources."""
+    from matplotlib.collections import LineCollection
+
+    others = (sources != node).nonzero()[:, 0].tolist()
+    angles = math.pi / 2 - 2 * math.pi * torch.arange(len(others)) / max(len(others), 1)
+    places = torch.stack([angles.cos(), angles.sin()], dim=1)
+    spokes, widths = torch.stack([0 * places, places], dim=1).numpy(), WIDEST * weights.numpy()
+    axes.add_collection(LineCollection(spokes, linewidths=widths[others], colors=INK, capstyle="butt", zorder=1))
+    area = min(18.0, 400 / max(len(others), 1)) ** 2  # in points
+    axes.scatter(*places.T.numpy(), area, [colors[place] for place in others], edgecolors="white", zorder=2)
+    text = {"color": "white", "ha": "center", "va": "center", "zorder": 6}
+    for number, (x, y) in zip(sources[others].tolist(), places.tolist(), strict=True):
+        if len(others) <= NUMBERED:
+            axes.text(x, y, str(number), fontsize=6, **text)
+    own = (sources == node).nonzero()[:, 0].tolist()
+    for diameter, color in ((26 + 2 * widths[own].sum(), INK), (26, "white"), (22, colors[own[0]])):
+        axes.scatter(0, 0, diameter**2, color=color, linewidths=0, zorder=3)
+    axes.text(0, 0, str(node), fontsize=7, weight="bold", **text)
+    axes.set(aspect="equal", xlim=(-1.2, 1.2), ylim=(-1.2, 1.2))

@@ -1,0 +1,46 @@
+"""Which nodes of a graph have labels to learn from."""
+
+import torch
+from torch import Tensor
+
+
+def draw_per_class(labels: Tensor, candidates: Tensor, per_class: int, generator: torch.Generator) -> Tensor:
+    """As many nodes of every class, drawn at random.
+
+    Args:
+        labels: the class of every node, (N,).
+        candidates: a mask (N,) of the nodes to draw from.
+        per_class: nodes of a class, ≥ 1.
+        generator: draws them.
+
+    Returns:
+        a mask (N,) of the nodes.
+
+    Raises:
+        ValueError: when ``per_class`` is below 1, or a class has fewer candidates.
+    """
+    if per_class < 1:
+        raise ValueError(f"num_labeled_per_class must be at least 1, but it is {per_class}.")
+    mask = torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique().tolist():
+        of_class = (candidates & (labels == label)).nonzero()[:, 0]
+        if len(of_class) < per_class:
+            raise ValueError(
+                f"num_labeled_per_class is {per_class}, but class {label} has {len(of_class)} nodes to draw from."
+            )
+        mask[of_class[torch.randperm(len(of_class), generator=generator)[:per_class]]] = True
+    return mask
+
+
+def draw(candidates: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """A mask (N,) of ``count`` nodes drawn at random.
+
+    Raises:
+        ValueError: when there are fewer candidates.
+    """
+    nodes = candidates.nonzero()[:, 0]
+    if not 0 <= count <= len(nodes):
+        raise ValueError(f"{count} nodes were asked for, but there are 0 to {len(nodes)} to draw from.")
+    mask = torch.zeros_like(candidates)
+    mask[nodes[torch.randperm(len(nodes), generator=generator)[:count]]] = True
+    return mask

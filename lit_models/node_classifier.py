@@ -1,0 +1,166 @@
+"""Classification of the nodes of a graph, by one network or many at once.
+
+Letters: N nodes, E edges, I features, B nodes whose labels count, C classes, D width, R replicas.
+"""
+
+from typing import TYPE_CHECKING
+
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lit_models.replica_mean import ReplicaMean
+from lit_models.task import LitTask
+from nets import call_replicas, replica_metrics, stack_replicas, take_replica
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+
+class LitNodeClassifier(LitTask):
+    r"""Trains a graph network with the cross-entropy of the nodes that a batch is about.
+
+    loss = mean over the targets of −log softmax(net(x, edge_index))_label + (λ/2)‖W⁰‖², where W⁰ are the weights of the
+    first layer: the penalty of "Semi-Supervised Classification with Graph Convolutional Networks" (Kipf and Welling,
+    2017), https://arxiv.org/abs/1609.02907. (An optimizer's ``weight_decay`` penalises all layers, as in "Graph
+    Attention Networks".) Logs ``train/loss`` and, for validation and test, ``<split>/loss``, without the penalty, and
+    ``<split>/acc``. Under R > 1 replicas these are means over the replicas, beside ``…_std`` and ``…_replica_<r>``;
+    replica r starts from the weights that a run of its own has after ``seed_everything`` with the seed + r, and its
+    dropout is its own.
+
+    Args:
+        net: from features (N, I) and edges (2, E) to logits (N, C), with ``encode`` and a list ``layers``.
+        num_classes: number of classes C, ≥ 2.
+        weight_penalty: λ, ≥ 0.
+        num_replicas: independent copies R that are trained side by side, ≥ 1.
+        optimizer: from parameters to an optimizer; AdamW with torch's defaults when None.
+        scheduler: from an optimizer to a learning-rate scheduler; see ``LitTask``.
+
+    Shapes:
+        batch: a graph with x (N, I), edge_index (2, E), y (N,) in [0, C), and the nodes in question, targets (B,)
+
+    Raises:
+        ValueError: when an argument is out of its range, or the data or the network do not have ``num_classes``.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        num_classes: int = 7,
+        weight_penalty: float = 0.0,
+        num_replicas: int = 1,
+        optimizer: OptimizerCallable | None = None,
+        scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        if num_classes < 2:
+            raise ValueError(f"num_classes must be at least 2, but it is {num_classes}.")
+        if not 0 <= weight_penalty < float("inf"):
+            raise ValueError(f"weight_penalty must be a finite number ≥ 0, but it is {weight_penalty}.")
+        if num_replicas < 1:
+            raise ValueError(f"num_replicas must be at least 1, but it is {num_replicas}.")
+        seed = torch.initial_seed()
+        super().__init__(net if num_replicas == 1 else stack_replicas(net, num_replicas, seed), optimizer, scheduler)
+        self.save_arguments()
+        self.num_classes, self.weight_penalty, self.num_replicas = num_classes, weight_penalty, num_replicas
+        self.loss_of = nn.ModuleDict({split: ReplicaMean(num_replicas) for split in ("val", "test")})
+        self.acc_of = nn.ModuleDict({split: ReplicaMean(num_replicas) for split in ("val", "test")})
+
+    def setup(self, stage: str) -> None:
+        """Hold the classes and the features of the data against those of the task and the network."""
+        data = self.trainer.datamodule
+        classes, features = getattr(data, "num_classes", self.num_classes), getattr(data, "num_features", None)
+        if not classes == self.num_classes == self.net.num_classes:
+            raise ValueError(
+                f"the data has {classes} classes, the task num_classes={self.num_classes} and the network "
+                f"{self.net.num_classes} outputs: set model.num_classes and model.net.num_classes to {classes}."
+            )
+        if features not in (None, self.net.in_channels):
+            raise ValueError(
+                f"the data has {features} features a node, the network in_channels={self.net.in_channels}: "
+                f"set model.net.in_channels to {features}."
+            )
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """The logits of all nodes, with R > 1 replicas those of each.
+
+        Shapes:
+            x (N, I), edge_index (2, E) -> (N, C) or (R, N, C)
+        """
+        return self.net(x, edge_index) if self.num_replicas == 1 else call_replicas(self.net, x, edge_index)
+
+    def encode(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """The last hidden layer; with R > 1 replicas that of each, through which no gradient flows.
+
+        Shapes:
+            x (N, I), edge_index (2, E) -> (N, D) or (R, N, D)
+        """
+        if self.num_replicas == 1:
+            return self.net.encode(x, edge_index)
+        return torch.stack([net.encode(x, edge_index) for net in self.replicas()])
+
+    def replicas(self) -> list[nn.Module]:
+        """Each replica as a plain network, which shares its weights with this task."""
+        if self.num_replicas == 1:
+            return [self.net]
+        return [take_replica(self.net, index) for index in range(self.num_replicas)]
+
+    def training_step(self, batch: "Data", batch_idx: int) -> Tensor:
+        logits, labels = self._targets(batch)
+        losses = self._losses(logits, labels)
+        mean = self.track(losses.mean(), len(labels))
+        total = losses.sum() + self._penalty()
+        # The value that is shown is the mean, the gradient that of the sum: what each replica would have alone.
+        return total + (mean - total).detach()
+
+    def validation_step(self, batch: "Data", batch_idx: int) -> dict[str, Tensor]:
+        return self._evaluate("val", batch)
+
+    def test_step(self, batch: "Data", batch_idx: int) -> dict[str, Tensor]:
+        return self._evaluate("test", batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_evaluation("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_evaluation("test")
+
+    def predict_step(self, batch: "Data", batch_idx: int) -> dict[str, Tensor]:
+        """The label of each target, the most probable class, and its probability, of the first replica.
+
+        Shapes:
+            B targets -> label (B,), class (B,), probability (B,)
+        """
+        logits, labels = self._targets(batch)
+        probability, predicted = logits[0].float().softmax(dim=-1).max(dim=-1)
+        return {"label": labels, "class": predicted, "probability": probability}
+
+    def _targets(self, batch: "Data") -> tuple[Tensor, Tensor]:
+        """The logits (R, B, C) and the labels (B,) of the nodes that a batch is about."""
+        logits = self(batch.x, batch.edge_index).view(self.num_replicas, -1, self.num_classes)
+        return logits.index_select(1, batch.targets), batch.y[batch.targets]
+
+    def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The cross-entropy of each replica, (R,)."""
+        return F.cross_entropy(logits.movedim(-1, 1), labels.expand(len(logits), -1), reduction="none").mean(dim=1)
+
+    def _penalty(self) -> Tensor | float:
+        """(λ/2)‖W⁰‖², over all replicas."""
+        if self.weight_penalty == 0:
+            return 0.0
+        dims = 2 if self.num_replicas == 1 else 3  # of a weight matrix; biases have one less
+        norms = [weight.square().sum() for weight in self.net.layers[0].parameters() if weight.ndim == dims]
+        return self.weight_penalty / 2 * sum(norms)
+
+    def _evaluate(self, split: str, batch: "Data") -> dict[str, Tensor]:
+        logits, labels = self._targets(batch)
+        losses = self._losses(logits, labels)
+        self.loss_of[split].update(losses, len(labels))
+        self.acc_of[split].update((logits.argmax(dim=-1) == labels).float().mean(dim=1), len(labels))
+        return {"loss": losses.mean(), "logits": logits[0].detach(), "labels": labels}
+
+    def _log_evaluation(self, split: str) -> None:
+        for name, metric in {"loss": self.loss_of[split], "acc": self.acc_of[split]}.items():
+            values = metric.compute().view(-1)  # of one replica torchmetrics makes ()
+            self.log_dict(replica_metrics(f"{split}/{name}", values), sync_dist=True)
+            metric.reset()

@@ -1,0 +1,35 @@
+"""Welch's test in a sentence."""
+
+import math
+import statistics
+
+import pytest
+
+from lab.significance import compare_means
+
+ONE, OTHER = [0.815, 0.82, 0.81, 0.812], [0.83, 0.84, 0.82]
+
+
+def test_the_statistic_is_welchs() -> None:
+    variance = statistics.variance(ONE) / 4 + statistics.variance(OTHER) / 3
+    difference = statistics.mean(ONE) - statistics.mean(OTHER)
+    sentence = compare_means("GCN", ONE, "GAT", OTHER)
+    assert sentence.startswith(f"GCN − GAT: {difference:.3f}, 95 % interval ")
+    assert f"Welch's t = {difference / math.sqrt(variance):.1f}, p = 0.0" in sentence
+    assert sentence.endswith("4 and 3 repeats).")
+
+
+def test_the_interval_holds_the_difference() -> None:
+    words = compare_means("GCN", ONE, "GAT", OTHER).split()
+    low, high = float(words[words.index("interval") + 1]), float(words[words.index("to") + 1])
+    assert low < float(words[3].rstrip(",")) < high
+
+
+@pytest.mark.parametrize(("gap", "told"), [(10.0, "p < 1e-15"), (0.0, "p = 1")])
+def test_the_p_value_is_no_smaller_than_it_can_be_told(gap: float, told: str) -> None:
+    values = [number / 1000 for number in range(20)]
+    assert told in compare_means("a", values, "b", [value + gap for value in values])
+
+
+def test_values_that_do_not_vary_cannot_be_tested() -> None:
+    assert compare_means("a", [1.0, 1.0], "b", [2.0, 2.0]) == "a and b do not vary over their repeats."

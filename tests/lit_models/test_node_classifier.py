@@ -1,0 +1,139 @@
+"""The task of classifying nodes: what it minimises, logs and gives back, alone and in replicas."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from tiny_graph import CLASSES, FEATURES, NODES, TinyGraph, tiny_graph
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from lab import read_metrics
+from lit_models import LitNodeClassifier
+from nets import GAT, GCN
+
+SGD = partial(torch.optim.SGD, lr=0.5)
+
+
+def a_task(seed: int = 0, dropout: float = 0.0, **arguments: Any) -> LitNodeClassifier:
+    torch.manual_seed(seed)
+    return LitNodeClassifier(GCN(FEATURES, 4, CLASSES, dropout), CLASSES, **{"optimizer": SGD, **arguments})
+
+
+def a_batch() -> Any:
+    graph = tiny_graph()
+    graph.targets = torch.tensor([2, 0, 5])
+    return graph
+
+
+def test_the_loss_is_the_cross_entropy_of_the_targets_and_the_penalty_of_the_first_layer() -> None:
+    task, graph = a_task(weight_penalty=0.1), a_batch()
+    logits = task(graph.x, graph.edge_index)
+    expected = F.cross_entropy(logits[graph.targets], graph.y[graph.targets])
+    penalised = expected + 0.05 * task.net.layers[0].weight.square().sum()
+    loss = task.training_step(graph, 0)
+    assert_close(loss, expected)  # what is shown is the cross-entropy
+    parameters = list(task.net.parameters())
+    got, wanted = (torch.autograd.grad(value, parameters, retain_graph=True) for value in (loss, penalised))
+    assert_close(got, wanted)
+
+
+def test_the_penalty_is_adams_weight_decay_of_the_first_layer() -> None:
+    penalised = a_task(weight_penalty=0.1, optimizer=partial(torch.optim.Adam, lr=0.01))
+    decayed = a_task()
+    first, last = (list(layer.parameters()) for layer in decayed.net.layers)
+    groups = [{"params": first[:1], "weight_decay": 0.1}, {"params": first[1:]}, {"params": last}]
+    optimizers = [penalised.configure_optimizers(), torch.optim.Adam(groups, lr=0.01)]
+    for _ in range(5):
+        for task, optimizer in zip((penalised, decayed), optimizers, strict=True):
+            optimizer.zero_grad()
+            task.training_step(a_batch(), 0).backward()
+            optimizer.step()
+    assert_close(dict(penalised.net.named_parameters()), dict(decayed.net.named_parameters()))
+
+
+def test_it_learns_and_logs_each_split_on_its_own_nodes(make_trainer: Any, tmp_path: Path) -> None:
+    task, trainer = a_task(seed=1, optimizer=partial(torch.optim.Adam, lr=0.05)), make_trainer(max_epochs=60)
+    trainer.fit(task, datamodule=TinyGraph())
+    (tested,) = trainer.test(task, datamodule=TinyGraph(), verbose=False)
+    graph = tiny_graph()
+    logits = task.eval()(graph.x, graph.edge_index)
+    for split, logged in (("val", trainer.validate(task, datamodule=TinyGraph(), verbose=False)[0]), ("test", tested)):
+        mask = graph[f"{split}_mask"]
+        assert logged[f"{split}/loss"] == pytest.approx(F.cross_entropy(logits[mask], graph.y[mask]).item(), abs=1e-6)
+        right = (logits.argmax(dim=1) == graph.y)[mask].float().mean().item()
+        assert logged[f"{split}/acc"] == pytest.approx(right, abs=1e-6)
+    assert tested["test/acc"] > 0.8
+    metrics = read_metrics(tmp_path / "runs" / "tiny" / "version_0")
+    assert metrics["train/loss"][1][-1] < metrics["train/loss"][1][0] / 2
+
+
+def test_early_stopping_stops_when_validation_no_longer_gains(make_trainer: Any) -> None:
+    stopping = EarlyStopping("val/loss", patience=3, min_delta=10.0)  # nothing gains that much
+    trainer = make_trainer(max_epochs=50, callbacks=[stopping])
+    trainer.fit(a_task(), datamodule=TinyGraph())
+    assert trainer.current_epoch == 4
+
+
+def test_it_encodes_with_the_last_hidden_layer_and_predicts_all_nodes(make_trainer: Any) -> None:
+    task, graph = a_task().eval(), tiny_graph()
+    assert_close(task.encode(graph.x, graph.edge_index), task.net.encode(graph.x, graph.edge_index))
+    (rows,) = make_trainer().predict(task, datamodule=TinyGraph())
+    probabilities = task(graph.x, graph.edge_index).softmax(dim=1)
+    assert torch.equal(rows["label"], graph.y) and torch.equal(rows["class"], probabilities.argmax(dim=1))
+    assert_close(rows["probability"], probabilities.max(dim=1).values)
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_replica_r_is_the_run_of_the_seed_plus_r(make_trainer: Any, sparse: bool) -> None:
+    together, logged = a_task(seed=3, num_replicas=3, weight_penalty=0.01), {}
+    trainer = make_trainer(max_epochs=5)
+    trainer.fit(together, datamodule=TinyGraph(sparse=sparse))
+    (tested,) = trainer.test(together, datamodule=TinyGraph(sparse=sparse), verbose=False)
+    for number, replica in enumerate(together.replicas()):
+        alone, one = a_task(seed=3 + number, weight_penalty=0.01), make_trainer(max_epochs=5)
+        one.fit(alone, datamodule=TinyGraph(sparse=sparse))
+        assert_close(dict(replica.named_parameters()), dict(alone.net.named_parameters()))
+        logged[number] = one.test(alone, datamodule=TinyGraph(sparse=sparse), verbose=False)[0]
+        for name in ("test/loss", "test/acc"):
+            assert tested[f"{name}_replica_{number}"] == pytest.approx(logged[number][name], abs=1e-6)
+    assert tested["test/loss"] == pytest.approx(sum(of["test/loss"] for of in logged.values()) / 3, abs=1e-6)
+    graph = tiny_graph()
+    assert together.encode(graph.x, graph.edge_index).shape == (3, NODES, 4)
+
+
+def test_a_checkpoint_reloads_without_pickled_objects(make_trainer: Any, tmp_path: Path) -> None:
+    task, trainer = a_task(num_replicas=2), make_trainer(max_epochs=1)
+    trainer.fit(task, datamodule=TinyGraph())
+    trainer.save_checkpoint(tmp_path / "one.ckpt")
+    loaded = LitNodeClassifier.load_from_checkpoint(
+        tmp_path / "one.ckpt", net=GCN(FEATURES, 4, CLASSES), weights_only=True
+    )
+    assert_close(loaded.state_dict(), task.state_dict())
+
+
+ERRORS = {
+    r"num_classes must be at least 2, but it is 1\.": {"num_classes": 1},
+    r"weight_penalty must be a finite number ≥ 0, but it is -1\.": {"weight_penalty": -1.0},
+    r"num_replicas must be at least 1, but it is 0\.": {"num_replicas": 0},
+}
+
+
+@pytest.mark.parametrize(("message", "arguments"), ERRORS.items(), ids=list(ERRORS))
+def test_mistakes_are_named(message: str, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=message):
+        LitNodeClassifier(GCN(FEATURES), **arguments)
+
+
+def test_classes_and_features_of_data_and_network_must_agree(make_trainer: Any) -> None:
+    other = LitNodeClassifier(GAT(FEATURES, num_classes=4), num_classes=4)
+    with pytest.raises(
+        ValueError, match=r"the data has 3 classes, the task num_classes=4 and the network 4 outputs: set"
+    ):
+        make_trainer().fit(other, datamodule=TinyGraph())
+    narrow = LitNodeClassifier(GCN(7, 4, CLASSES), num_classes=CLASSES)
+    with pytest.raises(ValueError, match=r"the data has 5 features a node, the network in_channels=7: set model\.net"):
+        make_trainer().fit(narrow, datamodule=TinyGraph())
