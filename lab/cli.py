@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -26,6 +26,7 @@ from lab.errors import LabError
 from lab.loggers import EventLogger, RunLogger
 from lab.predictions import PredictionsFile
 from lab.runs import drop_if_empty, new_run_dir, run_of_checkpoint
+from lab.saving import SparingCheckpoint
 from lab.signals import CtrlC
 from lab.trainer import LabTrainer, SaveConfig, rank, rank_zero_print
 from lab.watch import EpochLines, FiniteLoss, ProgressBar, ResumableStop
@@ -164,14 +165,13 @@ class LabCLI(LightningCLI):
         if self.subcommand == "download":
             return LabTrainer(logger=False, barebones=True)
         trainer_config = self._get(self.config_init, "trainer")
-        self.best = ModelCheckpoint(
+        self.best = SparingCheckpoint(
             filename="best",
             monitor=self._get(self.config, "monitor"),
             mode=self._get(self.config, "monitor_mode"),
             auto_insert_metric_name=False,
-            enable_version_counter=False,
         )
-        self.last = ModelCheckpoint(filename="last", enable_version_counter=False)
+        self.last = SparingCheckpoint(self.best, filename="last")
         guards: list[Callback] = [ResumableStop(self.last), FiniteLoss()]
         callbacks = [PredictionsFile()] if self.subcommand == "predict" else guards
         if trainer_config.enable_checkpointing is not False:

@@ -1,0 +1,102 @@
+"""Checkpoints that are written seldom: what is kept, what is written when, and that nothing is lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.testing import assert_close
+
+from lab.saving import SparingCheckpoint
+
+
+class Clock(Callback):
+    """Lets a second pass each epoch, and half a second each write; remembers the epochs of the writes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.writes = 0.0, []
+        monkeypatch.setattr("lab.saving.time.monotonic", lambda: self.now)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.now += 1.0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        save = trainer.strategy.save_checkpoint
+
+        def slow_save(state: dict[str, Any], path: str) -> None:
+            self.now += 0.5
+            self.writes.append((Path(path).stem, trainer.current_epoch, state["epoch"]))
+            save(state, path)
+
+        trainer.strategy.save_checkpoint = slow_save
+
+
+class Rising(Callback):
+    """A metric that is best in an epoch, whatever is learnt."""
+
+    def __init__(self, best_epoch: int) -> None:
+        self.best_epoch = best_epoch
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        pl_module.log("val/score", -abs(float(trainer.current_epoch - self.best_epoch)))
+
+
+class Fails(Callback):
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch == 4:
+            raise RuntimeError("boom")
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, make_trainer: Callable, tiny_task: Callable, tiny_images: type, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[tuple[str, int, int]]]:
+    def fit(epochs: int = 6, best_epoch: int = 3, wait: float = 5.0, *others: Callback) -> list[tuple[str, int, int]]:
+        monkeypatch.setattr(SparingCheckpoint, "WAIT", wait)
+        torch.manual_seed(0)
+        best = SparingCheckpoint(dirpath=tmp_path, filename="best", monitor="val/score", mode="max")
+        last = SparingCheckpoint(best, dirpath=tmp_path, filename="last")
+        clock = Clock(monkeypatch)
+        callbacks = [clock, Rising(best_epoch), last, best, *others]
+        trainer = make_trainer(max_epochs=epochs, enable_checkpointing=True, callbacks=callbacks)
+        trainer.fit(tiny_task(), datamodule=tiny_images())
+        return clock.writes
+
+    return fit
+
+
+def weights(path: Path) -> dict[str, Any]:
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def test_the_files_are_those_of_a_checkpoint_that_writes_every_time(run: Callable, tmp_path: Path) -> None:
+    run()
+    sparing = {name: weights(tmp_path / f"{name}.ckpt") for name in ("best", "last")}
+    writes = run(6, 3, 0.0)
+    assert [name for name, _, _ in writes].count("last") == 6
+    for name, state in sparing.items():
+        assert_close(state, weights(tmp_path / f"{name}.ckpt"), rtol=0, atol=0)
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["epoch"] == 3
+
+
+def test_a_write_is_followed_by_a_wait_and_the_rest_is_written_at_the_end(run: Callable) -> None:
+    writes = run(7)  # half a second each: the next one is free 2.5 s later
+    assert [when for name, when, _ in writes if name == "last"] == [0, 2, 5, 7]
+    assert writes[-1][0] == "last" and writes[-1][2] == 6  # the last epoch
+    assert [of for name, _, of in writes if name == "best"][-1] == 3
+
+
+def test_the_best_is_written_before_a_last_that_knows_of_it(run: Callable) -> None:
+    known = 0
+    for name, _, epoch in run(9, 8):
+        known = epoch if name == "best" else known
+        assert name == "best" or known >= epoch - 1  # of its own epoch the last is saved first
+
+
+def test_an_exception_loses_nothing(run: Callable, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="boom"):
+        run(6, 2, 1e9, Fails())
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["epoch"] == 3
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["epoch"] == 2
