@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from datamodules.graphs import GraphDataModule
 from datamodules.node_splits import draw, draw_per_class
@@ -102,20 +103,26 @@ class PlanetoidDataModule(GraphDataModule):
         from datamodules.planetoid_files import read_planetoid
 
         graph = read_planetoid(self.folder, self.name)
+        has_words = graph.x.crow_indices().diff() > 0
         graph.x = rows_sum_to_one(graph.x)
         if not self.sparse_features:
             graph.x = graph.x.to_dense()
-        if self.split == "full":
-            graph.train_mask = ~(graph.val_mask | graph.test_mask)
-        if self.split == "random":
-            generator = torch.Generator().manual_seed(self.seed)
-            graph.train_mask = draw_per_class(graph.y, torch.ones(len(graph.y), dtype=torch.bool), PER_CLASS, generator)
-            graph.val_mask = draw(~graph.train_mask, NUM_VAL, generator)
-            graph.test_mask = draw(~(graph.train_mask | graph.val_mask), NUM_TEST, generator)
+        if self.split != "public":
+            self._split(graph, has_words)
         return graph
 
+    def _split(self, graph: "Data", candidates: Tensor) -> None:
+        """Another split than the public one, of papers that have words: CiteSeer has some without words and field."""
+        if self.split == "full":
+            graph.train_mask = candidates & ~(graph.val_mask | graph.test_mask)
+            return
+        generator = torch.Generator().manual_seed(self.seed)
+        graph.train_mask = draw_per_class(graph.y, candidates, PER_CLASS, generator)
+        graph.val_mask = draw(candidates & ~graph.train_mask, NUM_VAL, generator)
+        graph.test_mask = draw(candidates & ~(graph.train_mask | graph.val_mask), NUM_TEST, generator)
 
-def rows_sum_to_one(x: torch.Tensor) -> torch.Tensor:
+
+def rows_sum_to_one(x: Tensor) -> Tensor:
     """A ``torch.sparse_csr`` matrix with its rows divided by their sums; rows without entries stay.
 
     Shapes:
@@ -126,4 +133,4 @@ def rows_sum_to_one(x: torch.Tensor) -> torch.Tensor:
     rows = torch.arange(len(x)).repeat_interleave(starts.diff())
     sums.index_add_(0, rows, x.values())
     values = x.values() / sums.where(sums != 0, 1.0)[rows]
-    return torch.sparse_csr_tensor(starts, x.col_indices(), values, x.shape)
+    return torch.sparse_csr_tensor(starts, x.col_indices(), values, x.shape, check_invariants=False)

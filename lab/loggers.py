@@ -31,6 +31,9 @@ class RunLogger(CSVLogger):
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         super().log_metrics(metrics, max(step or 0, self.first_step - 1))
 
+    def log_hyperparams(self, params: Any = None) -> None:
+        """Nothing: the run's ``config.yaml`` says more, and a network built in Python would be spelt out in numbers."""
+
     @property
     @rank_zero_experiment
     def experiment(self) -> ExperimentWriter:

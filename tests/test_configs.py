@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from first_losses import first_losses
+from planetoid_raw import write_planetoid
 from running import DIGITS
 
 from lab import read_metrics
@@ -28,6 +29,7 @@ def data_root(tmp_path) -> Path:
         (raw / f"{split}-images-idx3-ubyte").write_bytes(header + rng.bytes(length * 784))
         labels = (np.arange(length) % 10).astype(np.uint8).tobytes()
         (raw / f"{split}-labels-idx1-ubyte").write_bytes(struct.pack(">4BI", 0, 0, 8, 1, length) + labels)
+    write_planetoid(tmp_path / "data" / "Planetoid" / "Cora" / "raw", num_features=1433)
     return tmp_path / "data"
 
 
