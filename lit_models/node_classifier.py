@@ -10,6 +10,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lit_models.best_replicas import BestReplicas
 from lit_models.replica_mean import ReplicaMean
 from lit_models.task import LitTask
 from nets import call_replicas, replica_metrics, stack_replicas, take_replica
@@ -27,7 +28,8 @@ class LitNodeClassifier(LitTask):
     Attention Networks".) Logs ``train/loss`` and, for validation and test, ``<split>/loss``, without the penalty, and
     ``<split>/acc``. Under R > 1 replicas these are means over the replicas, beside ``…_std`` and, for the test,
     ``…_replica_<r>``; replica r starts from the weights that a run of its own has after ``seed_everything`` with the
-    seed + r, and its dropout is its own.
+    seed + r, its dropout is its own, and it is tested with the weights of the epoch of its own lowest validation loss;
+    ``val/lowest_loss`` is the mean of those losses, a metric for a checkpoint to monitor that shall hold them all.
 
     Args:
         net: from features (N, I) and edges (2, E) to logits (N, C), with ``encode`` and a list ``layers``.
@@ -65,6 +67,7 @@ class LitNodeClassifier(LitTask):
         self.num_classes, self.weight_penalty, self.num_replicas = num_classes, weight_penalty, num_replicas
         self.loss_of = nn.ModuleDict({split: ReplicaMean(num_replicas) for split in ("val", "test")})
         self.acc_of = nn.ModuleDict({split: ReplicaMean(num_replicas) for split in ("val", "test")})
+        self.best = BestReplicas(self.net, num_replicas)
 
     def setup(self, stage: str) -> None:
         """Hold the classes and the features of the data against those of the task and the network."""
@@ -120,10 +123,19 @@ class LitNodeClassifier(LitTask):
         return self._evaluate("test", batch)
 
     def on_validation_epoch_end(self) -> None:
-        self._log_evaluation("val")
+        losses = self._log_evaluation("val")
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            self.best.update(self.net, losses)
+            self.log("val/lowest_loss", self.best.lowest.mean(), sync_dist=True)
+
+    def on_test_start(self) -> None:
+        self.best.restore(self.net)
 
     def on_test_epoch_end(self) -> None:
         self._log_evaluation("test")
+
+    def on_predict_start(self) -> None:
+        self.best.restore(self.net)
 
     def predict_step(self, batch: "Data", batch_idx: int) -> dict[str, Tensor]:
         """The label of each target, the most probable class, and its probability, of the first replica.
@@ -159,12 +171,14 @@ class LitNodeClassifier(LitTask):
         self.acc_of[split].update((logits.argmax(dim=-1) == labels).float().mean(dim=1), len(labels))
         return {"loss": losses.mean(), "logits": logits[0].detach(), "labels": labels}
 
-    def _log_evaluation(self, split: str) -> None:
-        logged = {}
-        for name, metric in {"loss": self.loss_of[split], "acc": self.acc_of[split]}.items():
+    def _log_evaluation(self, split: str) -> Tensor:
+        """Log the loss and the accuracy of a split, and give the loss of each replica (R,) back."""
+        metrics, logged = {"acc": self.acc_of[split], "loss": self.loss_of[split]}, {}
+        for name, metric in metrics.items():
             values = metric.compute().view(-1)  # of one replica torchmetrics makes ()
             logged |= replica_metrics(f"{split}/{name}", values)
             metric.reset()
         if split == "val":  # to log a hundred replicas one by one takes longer than to train them for an epoch
             logged = {name: value for name, value in logged.items() if "_replica_" not in name}
         self.log_dict(logged, sync_dist=True)
+        return values

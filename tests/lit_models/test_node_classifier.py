@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from tiny_graph import CLASSES, FEATURES, NODES, TinyGraph, tiny_graph
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -88,21 +88,42 @@ def test_it_encodes_with_the_last_hidden_layer_and_predicts_all_nodes(make_train
 
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-def test_replica_r_is_the_run_of_the_seed_plus_r(make_trainer: Any, sparse: bool) -> None:
-    together, logged = a_task(seed=3, num_replicas=3, weight_penalty=0.01), {}
-    trainer = make_trainer(max_epochs=5)
-    trainer.fit(together, datamodule=TinyGraph(sparse=sparse))
-    (tested,) = trainer.test(together, datamodule=TinyGraph(sparse=sparse), verbose=False)
-    for number, replica in enumerate(together.replicas()):
-        alone, one = a_task(seed=3 + number, weight_penalty=0.01), make_trainer(max_epochs=5)
-        one.fit(alone, datamodule=TinyGraph(sparse=sparse))
-        assert_close(dict(replica.named_parameters()), dict(alone.net.named_parameters()))
-        logged[number] = one.test(alone, datamodule=TinyGraph(sparse=sparse), verbose=False)[0]
+def test_replica_r_is_the_run_of_the_seed_plus_r_and_of_its_best_epoch(
+    make_trainer: Any, tmp_path: Path, sparse: bool
+) -> None:
+    steep = {"weight_penalty": 0.01, "optimizer": partial(torch.optim.SGD, lr=6.0)}  # so that losses rise again
+    data, together, epochs = TinyGraph(sparse=sparse), a_task(seed=3, num_replicas=3, **steep), []
+    trainer = make_trainer(max_epochs=12)
+    trainer.fit(together, datamodule=data)
+    trained = [dict(replica.named_parameters()) for replica in together.replicas()]
+    trained = [{name: value.detach().clone() for name, value in of_replica.items()} for of_replica in trained]
+    (tested,) = trainer.test(together, datamodule=data, verbose=False)
+    for number, best in enumerate(together.replicas()):
+        alone = a_task(seed=3 + number, **steep)
+        checkpoint = ModelCheckpoint(tmp_path / str(number), monitor="val/lowest_loss")
+        one = make_trainer(max_epochs=12, enable_checkpointing=True, callbacks=[checkpoint])
+        one.fit(alone, datamodule=data)
+        assert_close(trained[number], dict(alone.net.named_parameters()))
+        (wanted,) = one.test(alone, datamodule=data, ckpt_path="best", verbose=False, weights_only=True)
+        assert_close(dict(best.named_parameters()), dict(alone.net.named_parameters()))
+        epochs.append(torch.load(checkpoint.best_model_path, weights_only=True)["epoch"])
         for name in ("test/loss", "test/acc"):
-            assert tested[f"{name}_replica_{number}"] == pytest.approx(logged[number][name], abs=1e-6)
-    assert tested["test/loss"] == pytest.approx(sum(of["test/loss"] for of in logged.values()) / 3, abs=1e-6)
+            assert tested[f"{name}_replica_{number}"] == pytest.approx(wanted[name], abs=1e-5)
+    assert len(set(epochs)) > 1 or min(epochs) < 11
     graph = tiny_graph()
     assert together.encode(graph.x, graph.edge_index).shape == (3, NODES, 4)
+
+
+def test_replicas_go_on_with_their_best_after_a_checkpoint(make_trainer: Any, tmp_path: Path) -> None:
+    whole, halves = a_task(num_replicas=2, dropout=0.5), a_task(num_replicas=2, dropout=0.5)
+    for task, parts in ((whole, [6]), (halves, [3, 6])):
+        for number, epochs in enumerate(parts):
+            path = tmp_path / "half.ckpt"
+            trainer = make_trainer(max_epochs=epochs)
+            torch.manual_seed(epochs)
+            trainer.fit(task, datamodule=TinyGraph(), ckpt_path=path if number else None, weights_only=True)
+            trainer.save_checkpoint(path)
+    assert bool((halves.best.lowest < torch.inf).all()) and set(halves.state_dict()) == set(whole.state_dict())
 
 
 def test_a_checkpoint_reloads_without_pickled_objects(make_trainer: Any, tmp_path: Path) -> None:
