@@ -18,8 +18,8 @@ Wrong = tuple[float, int, int, Tensor]  # probability, predicted class, label, i
 class Mistakes(Callback):
     """Draws a confusion matrix and the most confidently wrong examples, of validation and of test.
 
-    Works for a task whose evaluation steps return ``{"logits": (B, C), "labels": (B,)}`` for batches
-    ``(images, labels)``. Draws when training ends, from the last validation epoch, and when testing ends.
+    Works for a task whose evaluation steps return ``{"logits": (B, C), "labels": (B,)}``; examples are shown where the
+    batches are ``(images, labels)``. Draws when training ends, from the last validation epoch, and when testing ends.
 
     Args:
         num_examples: how many wrong examples are shown at most, ≥ 1.
@@ -44,12 +44,12 @@ class Mistakes(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *args: Any
     ) -> None:
         if not trainer.sanity_checking:
-            self._remember(outputs, batch[0])
+            self._remember(outputs, batch)
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *args: Any
     ) -> None:
-        self._remember(outputs, batch[0])
+        self._remember(outputs, batch)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._draw(trainer, "val")
@@ -61,14 +61,15 @@ class Mistakes(Callback):
         self.counts: Tensor | None = None
         self.wrong: list[Wrong] = []
 
-    def _remember(self, outputs: dict[str, Tensor], images: Tensor) -> None:
+    def _remember(self, outputs: dict[str, Tensor], batch: Any) -> None:
+        inputs = batch[0] if isinstance(batch, tuple | list) else outputs["logits"]  # a graph has no input a label
         probability, predicted = outputs["logits"].float().softmax(dim=-1).max(dim=-1)
         labels, num_classes = outputs["labels"], outputs["logits"].shape[-1]
         counts = torch.bincount(labels * num_classes + predicted, minlength=num_classes**2).cpu()
         self.counts = counts if self.counts is None else self.counts + counts
         wrong = (predicted != labels).nonzero()[:, 0]
         surest = wrong[probability[wrong].argsort(descending=True)[: self.num_examples]].tolist()
-        self.wrong += [(float(probability[i]), int(predicted[i]), int(labels[i]), images[i].cpu()) for i in surest]
+        self.wrong += [(float(probability[i]), int(predicted[i]), int(labels[i]), inputs[i].cpu()) for i in surest]
         self.wrong = sorted(self.wrong, key=lambda item: -item[0])[: self.num_examples]
 
     def _draw(self, trainer: Trainer, split: str) -> None:

@@ -40,7 +40,11 @@ def new_run_dir(root: Path, name: str) -> Path:
 
 
 def drop_if_empty(run: Path) -> None:
-    """Remove the folder of a run that failed before it wrote anything."""
+    """Remove the folder of a run that failed before it wrote more than what loggers open with."""
+    files = [path for path in run.rglob("*") if path.is_file()]
+    if all(re.fullmatch(r"hparams\.yaml|events\.out\.tfevents\..*", path.name) for path in files):
+        for path in files:
+            path.unlink()
     with suppress(OSError):  # rmdir refuses what is not empty
         run.rmdir()
         run.parent.rmdir()

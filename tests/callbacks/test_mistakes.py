@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from matplotlib.colors import to_hex
+from tiny_graph import CLASSES, FEATURES, TinyGraph
 from torch import Tensor
 
 from callbacks import Mistakes, draw_confusion_matrix, draw_wrong_examples
+from lit_models import LitNodeClassifier
+from nets import GCN
 
 pytestmark = pytest.mark.usefixtures("coarse_figures")
 
@@ -136,3 +139,13 @@ def test_wrong_examples_say_what_they_are_and_what_they_were_taken_for(num_wrong
 def test_number_of_examples_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="num_examples must be at least 1, but it is 0"):
         Mistakes(num_examples=0)
+
+
+def test_a_graph_has_a_confusion_matrix_and_no_examples(make_trainer: Callable, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    task = LitNodeClassifier(GCN(FEATURES, 4, CLASSES), CLASSES)
+    trainer = make_trainer(max_epochs=2, callbacks=[Mistakes()])
+    trainer.fit(task, datamodule=TinyGraph())
+    trainer.test(task, datamodule=TinyGraph(), verbose=False)
+    figures = {path.name.rsplit("_", 1)[0] for path in (tmp_path / "runs").rglob("*.png")}
+    assert figures == {"confusion_matrix_val", "confusion_matrix_test"}

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from running import ROOT, Lab
 from tiny_graph import CLASSES, FEATURES, NODES, TinyGraph, mask_of, tiny_graph
 from torch import Tensor
 from torch.testing import assert_close
@@ -123,6 +124,13 @@ GRAPHS = {
 def test_a_graph_that_nothing_can_be_learnt_from_is_refused(message: str, changes: dict[str, Tensor]) -> None:
     with pytest.raises(ValueError, match=message):
         ready(changes=changes)
+
+
+def test_a_mistake_in_the_data_is_one_sentence_and_leaves_no_run_behind(lab: Lab) -> None:
+    config = ["--config", str(ROOT / "configs" / "gcn_karate_club.yaml")]
+    assert lab("fit", *config, "--data.test_nodes=[3, 34]") == 1
+    assert lab.err.splitlines()[-1] == "error: test_nodes names [34], but the members are 0 to 33."
+    assert not (lab.folder / "runs").exists()
 
 
 ERRORS = {

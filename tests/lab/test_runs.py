@@ -47,3 +47,11 @@ def test_what_is_no_run_is_named(tmp_path):
         read_metrics(tmp_path)
     with pytest.raises(LabError, match=r"is no finished run: it must hold config.yaml and checkpoints/best.ckpt"):
         load_run(tmp_path)
+
+
+def test_a_run_that_only_opened_its_loggers_leaves_nothing(tmp_path):
+    for name, kept in {"hparams.yaml": False, "events.out.tfevents.17.host.1.0": False, "metrics.csv": True}.items():
+        run = new_run_dir(tmp_path / "runs", "x")
+        (run / name).write_text("")
+        drop_if_empty(run)
+        assert (tmp_path / "runs").exists() == kept
