@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -30,6 +30,16 @@ from lab.runs import load_run, read_metrics
 DOCS, RUNS = Path("docs"), Path("runs")
 WITH_AND_WITHOUT_SCALE = ("vit_digits", "vit_digits_unscaled")
 SHOWN = 6  # reconstructions of an experiment
+HONEST, COMMUNITIES = "18 languages, no name in two splits", "two communities, the handout's test members"
+COPIED = {  # figure of docs: the grid, its row, and the figure of a run
+    "surname_classifier_confusion_matrix_test": ("surname_classifier", HONEST, "confusion_matrix_test_*.png"),
+    "surname_classifier_reliability": ("surname_classifier", HONEST, "reliability_*.png"),
+    "karate_club": ("gcn_karate_club", COMMUNITIES, "node_embeddings_test_*.png"),
+    "karate_club_communities": ("gcn_karate_club", "four communities, one label each", "node_embeddings.gif"),
+    "gcn_cora": ("cora", "GCN", "node_embeddings_test_*.png"),
+    "gat_attention_entropy": ("cora", "GAT", "graph_attention_entropy_test_*.png"),
+    "gat_attention_neighborhood": ("cora", "GAT", "graph_attention_neighborhood_test_*.png"),
+}
 
 
 def draw_saturation(runs: Sequence[Path]) -> None:
@@ -103,16 +113,16 @@ def draw_gradient_flow_of(grid: Grid) -> None:
         _save(figure, grid.name)
 
 
-def copy_figures_of(grid: Grid, row: str, figures: Sequence[str]) -> None:
-    """Copy figures that the first run of a row drew when it was tested."""
-    for cell in grid.cells:
-        for run in list(grid.runs(cell, RUNS).values())[: cell.row == row]:
-            for figure in figures:
-                (drawn,) = (run / "figures").glob(f"{figure}_*.png")
-                path = DOCS / f"{grid.name}_{figure}.png"
-                with written_whole(path) as part:
-                    shutil.copyfile(drawn, part)
-                print(f"Copied: {path}")
+def copy_figures(grids: Mapping[str, Grid]) -> None:
+    """Copy what the first run of a row drew to ``docs``, by ``COPIED``."""
+    for name, (of_grid, row, pattern) in COPIED.items():
+        cells = [cell for cell in grids[of_grid].cells if cell.row == row]
+        runs = [run for cell in cells for run in grids[of_grid].runs(cell, RUNS).values()]
+        for drawn in [path for run in runs[:1] for path in (run / "figures").glob(pattern)][:1]:
+            path = DOCS / f"{name}{drawn.suffix}"
+            with written_whole(path) as part:
+                shutil.copyfile(drawn, part)
+            print(f"Copied: {path}")
 
 
 def _save(figure: object, name: str) -> None:
@@ -133,8 +143,7 @@ if __name__ == "__main__":
         draw_reconstructions_of(grids["autoencoder_mnist"])
         draw_superposition_of(grids["superposition"])
         draw_gradient_flow_of(grids["gradient_flow"])
-        honest = "18 languages, no name in two splits"
-        copy_figures_of(grids["surname_classifier"], honest, ("confusion_matrix_test", "reliability"))
+        copy_figures(grids)
         _save(draw_search_tree(HANDOUT_TREE, HANDOUT_WORDS, beam_width=2), "beam_search")
     except LabError as error:
         sys.exit(f"error: {error}")

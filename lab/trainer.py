@@ -7,13 +7,19 @@ import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
+from lightning.pytorch.loops.evaluation_loop import _EvaluationLoop
 
 from lab.files import written_whole
 from lab.loggers import run_dir
 
 
 class LabTrainer(Trainer):
-    """Lightning's Trainer, and a command that only fetches data."""
+    """Lightning's Trainer, a command that only fetches data, and of replicas' results a table of their means."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for loop in (self.validate_loop, self.test_loop):
+            loop._print_results = _print_results
 
     def download(self, model: Any, datamodule: Any) -> None:
         """Download the data of a config without training, for a cluster whose nodes have no network."""
@@ -21,6 +27,12 @@ class LabTrainer(Trainer):
         for stage in ("fit", "test"):  # read it too: here is the place to learn that a file is damaged
             datamodule.setup(stage)
         print("The data is in place.")
+
+
+def _print_results(results: list[dict[str, Any]], stage: str) -> None:
+    """Lightning's table of results without a line for each replica; ``metrics.csv`` has those."""
+    shown = [{name: value for name, value in of_loader.items() if "_replica_" not in name} for of_loader in results]
+    _EvaluationLoop._print_results(shown, stage)
 
 
 class SaveConfig(SaveConfigCallback):

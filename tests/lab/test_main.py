@@ -48,6 +48,7 @@ def test_two_processes_train_and_probe_an_autoencoder(lab):
     assert finished.returncode == 0, finished.stderr[-2000:]
     run = lab.run("autoencoder_digits")
     assert lab("test", *config) == 0
+    assert "probe/test_acc_std" in lab.out and "_replica_" not in lab.out  # metrics.csv has those
     metrics = read_metrics(run)
     for name in ("probe/test_acc", "probe/test_acc_replica_2", "pca/test_acc", "test/loss"):
         two, one = metrics[name][1]
