@@ -10,10 +10,11 @@ from callbacks.gradient_figures import (
     draw_timestep_gradients,
     gradients_of,
 )
-from callbacks.graph_attention import GraphAttention, attention_entropy, draw_attention_entropy, draw_neighborhood
+from callbacks.graph_attention import GraphAttention, attention_entropy, draw_attention_entropy
 from callbacks.learning_curves import LearningCurves, draw_learning_curves, draw_repeats
 from callbacks.linear_probe import LinearProbe, fit_linear_classifier
 from callbacks.mistakes import Mistakes, draw_confusion_matrix, draw_wrong_examples
+from callbacks.neighborhood_drawing import draw_neighborhood
 from callbacks.ngram_baseline import NgramBaseline, score_ngrams
 from callbacks.node_drawing import draw_node_embeddings
 from callbacks.node_embeddings import NodeEmbeddings

@@ -4,15 +4,13 @@ Letters: N nodes, E edges with one self-loop a node, H heads, C classes.
 """
 
 import inspect
-import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from callbacks.node_drawing import class_colors
+from callbacks.neighborhood_drawing import draw_neighborhood
 from callbacks.node_embeddings import check_graph, inputs_of
 from callbacks.observing import undisturbed
 from lab.figures import save_figure
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_NEIGHBOURS = 15  # of the node that is chosen to be drawn
-MOST_HEADS = 8  # that are drawn
-WIDEST, INK = 16.0, "0.45"  # points, of an edge with all the attention
-NUMBERED = 25  # neighbours up to which a number is written in each
 
 
 class GraphAttention(Callback):
@@ -38,8 +33,8 @@ class GraphAttention(Callback):
     attention, averaged over heads and over the nodes with two edges or more, their self-loops included.
 
     Args:
-        node: which node is drawn with its neighbours, in [0, N); when None, the test node with most neighbours among
-            those with at most 15.
+        node: which node is drawn with its neighbours, in [0, N); when None, the test node with most neighbours of other
+            classes among those with at most 15 neighbours.
 
     Raises:
         ValueError: when the graph has no such node, the data no ``graph``, or the network cannot return its weights.
@@ -81,8 +76,9 @@ class GraphAttention(Callback):
         degrees = degrees_of(edge_index, graph.x.shape[0])
         entropy = attention_entropy(edge_index, weights, len(degrees))
         save_figure(draw_attention_entropy(entropy, degrees), f"graph_attention_entropy{suffix}", trainer)
-        node = choose_node(degrees, graph.test_mask.cpu()) if self.node is None else self.node
-        figure = draw_neighborhood(node, edge_index, weights, graph.y.cpu(), class_names=names)
+        labels, among = graph.y.cpu(), graph.test_mask.cpu()
+        node = choose_node(edge_index, labels, among) if self.node is None else self.node
+        figure = draw_neighborhood(node, edge_index, weights, labels, class_names=names)
         save_figure(figure, f"graph_attention_neighborhood{suffix}", trainer)
 
 
@@ -128,15 +124,17 @@ def entropy_share(entropy: Tensor, degrees: Tensor) -> Tensor:
     return (entropy[several] / degrees[several, None].to(entropy.dtype).log()).mean()
 
 
-def choose_node(degrees: Tensor, among: Tensor) -> int:
-    """The node with most neighbours among those with at most 15; if all have more, that with the fewest.
+def choose_node(edge_index: Tensor, labels: Tensor, among: Tensor) -> int:
+    """The node with most neighbours of other classes among those with at most 15; if all have more, the fewest.
 
     Shapes:
-        degrees with self-loops (N,), among which nodes (N,) of bool, all where it is none -> a number
+        edge_index with self-loops (2, E), labels (N,), among which nodes (N,) of bool, all where it is none -> a number
     """
-    nodes = among.nonzero()[:, 0] if among.any() else torch.arange(len(degrees))
-    neighbours = degrees[nodes] - 1
-    few = torch.where(neighbours <= MOST_NEIGHBOURS, neighbours, -neighbours)
+    nodes = among.nonzero()[:, 0] if among.any() else torch.arange(len(labels))
+    source, target = edge_index
+    neighbours = degrees_of(edge_index, len(labels))[nodes] - 1
+    others = torch.bincount(target[labels[source] != labels[target]], minlength=len(labels))[nodes]
+    few = torch.where(neighbours <= MOST_NEIGHBOURS, (MOST_NEIGHBOURS + 1) * others + neighbours, -neighbours)
     return int(nodes[few.argmax()])
 
 
@@ -177,47 +175,6 @@ def draw_attention_entropy(entropy: Tensor, degrees: Tensor) -> "Figure":
     return figure
 
 
-def draw_neighborhood(
-    node: int, edge_index: Tensor, alpha: Tensor, labels: Tensor, *, class_names: Sequence[str] | None = None
-) -> "Figure":
-    """A node amid its neighbours, the edges as wide as its attention to them: a panel a head, and one of their mean.
-
-    Args:
-        node: the node in the middle, whose ring is as wide as its attention to itself.
-        edge_index: sources and targets of the edges.
-        alpha: the attention over the edges into each node; of more than eight heads the first eight are drawn.
-        labels: the classes, which are the colours.
-        class_names: a name a class; their numbers when None.
-
-    Shapes:
-        edge_index (2, E), alpha (E, H), labels (N,)
-    """
-    from matplotlib.figure import Figure
-
-    into = edge_index[1] == node
-    order = labels[edge_index[0, into]].argsort(stable=True)  # classes side by side
-    sources, weights = edge_index[0, into][order], alpha[into][order]
-    panels = {f"head {head + 1}": column for head, column in enumerate(weights.T[:MOST_HEADS])}
-    if weights.shape[1] > 1:
-        panels["mean of the heads"] = weights.mean(dim=1)
-    names = class_names or [f"class {number}" for number in range(int(labels.max()) + 1)]
-    colors = class_colors(len(names))
-    columns, rows = math.ceil(len(panels) ** 0.5), round(len(panels) ** 0.5)  # the smallest that hold them
-    figure = Figure(figsize=(2.7 * columns + 1.8, 2.8 * rows + 0.8), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False).flatten()
-    for axes, (title, column) in zip(grid, panels.items(), strict=False):
-        axes.set_title(f"{title}: {column.min():.1%} to {column.max():.1%}", fontsize=10)
-        _draw_star(axes, node, sources, column, [colors[label] for label in labels[sources].tolist()])
-    for axes in grid:  # of which the last may be empty
-        axes.set_axis_off()
-    for label in labels[sources].unique().tolist():
-        grid[0].plot([], [], "o", color=colors[label], label=names[label])
-    figure.legend(loc="outside right center", fontsize=9)
-    title = f"First layer: attention of node {node} to its neighbours, and to itself (ring)"
-    figure.suptitle(f"{title}\nuniform attention: {1 / len(sources):.1%} each", fontsize=12)
-    return figure
-
-
 def _set_degree_axis(axes: "Axes", largest: int) -> None:
     """A logarithmic axis with plain numbers."""
     ticks = [step * 10**power for power in range(len(str(largest))) for step in (1, 2, 5)]
@@ -226,25 +183,3 @@ def _set_degree_axis(axes: "Axes", largest: int) -> None:
     axes.minorticks_off()
     axes.set(xlim=(0.9, 1.15 * largest), xlabel="degree: edges into the node, with its self-loop")
     axes.grid(alpha=0.3)
-
-
-def _draw_star(axes: "Axes", node: int, sources: Tensor, weights: Tensor, colors: Sequence[object]) -> None:
-    """One head: the neighbours in a circle, the node in the middle; ``colors`` are those of the sources."""
-    from matplotlib.collections import LineCollection
-
-    others = (sources != node).nonzero()[:, 0].tolist()
-    angles = math.pi / 2 - 2 * math.pi * torch.arange(len(others)) / max(len(others), 1)
-    places = torch.stack([angles.cos(), angles.sin()], dim=1)
-    spokes, widths = torch.stack([0 * places, places], dim=1).numpy(), WIDEST * weights.numpy()
-    axes.add_collection(LineCollection(spokes, linewidths=widths[others], colors=INK, capstyle="butt", zorder=1))
-    area = min(18.0, 400 / max(len(others), 1)) ** 2  # in points
-    axes.scatter(*places.T.numpy(), area, [colors[place] for place in others], edgecolors="white", zorder=2)
-    text = {"color": "white", "ha": "center", "va": "center", "zorder": 6}
-    for number, (x, y) in zip(sources[others].tolist(), places.tolist(), strict=True):
-        if len(others) <= NUMBERED:
-            axes.text(x, y, str(number), fontsize=6, **text)
-    own = (sources == node).nonzero()[:, 0].tolist()
-    for diameter, color in ((26 + 2 * widths[own].sum(), INK), (26, "white"), (22, colors[own[0]])):
-        axes.scatter(0, 0, diameter**2, color=color, linewidths=0, zorder=3)
-    axes.text(0, 0, str(node), fontsize=7, weight="bold", **text)
-    axes.set(aspect="equal", xlim=(-1.2, 1.2), ylim=(-1.2, 1.2))

@@ -9,23 +9,19 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
-from matplotlib import colors
 from torch import Tensor
 from torch.testing import assert_close
 from torch_geometric.data import Data
 
 from callbacks import graph_attention as module
 from callbacks.graph_attention import (
-    WIDEST,
     GraphAttention,
     attention_entropy,
     choose_node,
     degrees_of,
     draw_attention_entropy,
-    draw_neighborhood,
     entropy_share,
 )
-from callbacks.node_drawing import class_colors
 from datamodules import SparseFeaturesDataModule
 from datamodules.graphs import GraphDataModule
 from lit_models import LitAutoencoder, LitNodeClassifier
@@ -169,11 +165,30 @@ def test_uniform_attention_has_the_entropy_log_degree() -> None:
     assert entropy_share(entropy, DEGREES).item() == pytest.approx(1, abs=1e-14)
 
 
-@pytest.mark.parametrize(("among", "node"), [([0, 1, 2, 3, 4], 2), ([0, 1, 3], 3), ([1, 5], 1), ([], 2)])
-def test_the_node_that_is_drawn_has_many_neighbours_but_not_too_many(among: list[int], node: int) -> None:
-    degrees, may_be = torch.tensor([3, 17, 16, 9, 16, 20]), torch.zeros(6, dtype=torch.bool)
-    may_be[among] = True
-    assert choose_node(degrees, may_be) == node  # 15 neighbours and the self-loop, or the fewest
+def star(center: int, leaves: int, foreign: int) -> tuple[Tensor, Tensor]:
+    """Edges from the nodes 100 on into a node; their classes, of which the last so many are not that of the center."""
+    source = torch.arange(100, 100 + leaves)
+    edges = torch.stack([torch.cat([source, torch.tensor([center])]), torch.full((leaves + 1,), center)])
+    return edges, torch.tensor([center] * (leaves - foreign) + [99] * foreign)
+
+
+@pytest.mark.parametrize(
+    ("leaves", "foreign", "chosen"),
+    [((3, 15, 16), (0, 0, 9), 1), ((3, 15, 4), (2, 1, 2), 2), ((16, 17, 20), (0, 5, 9), 0)],
+    ids=["most neighbours, but not too many", "most of other classes", "too many everywhere"],
+)
+def test_the_node_that_is_drawn_has_neighbours_of_other_classes_but_not_too_many(
+    leaves: tuple[int, ...], foreign: tuple[int, ...], chosen: int
+) -> None:
+    edges, labels, start = [], torch.full((200,), 7), 100
+    labels[:3] = torch.arange(3)
+    for center, (count, others) in enumerate(zip(leaves, foreign, strict=True)):
+        one, classes = star(center, count, others)
+        one[0, :-1] += start - 100
+        labels[start : start + count] = classes
+        edges, start = [*edges, one], start + count
+    among = torch.arange(200) < 3
+    assert choose_node(torch.cat(edges, dim=1), labels, among) == chosen
 
 
 @pytest.mark.parametrize("heads", [1, 12])
@@ -196,38 +211,6 @@ def test_the_drawing_of_the_entropy_has_nodes_their_means_by_degree_and_the_boun
         name = f"head {head + 1}: {entropy_share(entropy[:, [head]], DEGREES):.2%} on average"
         assert right.get_legend().get_texts()[head].get_text() == name
         assert right.get_ylim()[0] < shares.min()
-
-
-@pytest.mark.parametrize(("heads", "panels", "places"), [(1, 1, 1), (4, 5, 6), (12, 9, 9)])
-def test_a_neighborhood_has_a_panel_a_head_up_to_eight_and_their_mean(heads: int, panels: int, places: int) -> None:
-    figure = draw_neighborhood(0, WITH_LOOPS, random_attention(heads), LABELS, class_names=("ash", "elm", "oak"))
-    titles = [axes.get_title() for axes in figure.axes]
-    assert len(titles) == places and len([title for title in titles if title]) == panels
-    assert titles[0].startswith("head 1: ") and ("mean of the heads: " in "".join(titles)) == (heads > 1)
-    assert "node 0" in figure.get_suptitle() and "uniform attention: 20.0% each" in figure.get_suptitle()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ash", "elm", "oak"]
-
-
-def test_the_edges_of_a_neighborhood_are_as_wide_as_their_attention() -> None:
-    alpha = random_attention(heads=2)
-    figure = draw_neighborhood(0, WITH_LOOPS, alpha, LABELS)
-    of_node = {source: row for (source, target), row in zip(WITH_LOOPS.T.tolist(), alpha, strict=True) if target == 0}
-    for axes, weights in zip(figure.axes, (lambda row: row[0], lambda row: row[1], torch.mean), strict=False):
-        numbers = [int(text.get_text()) for text in axes.texts]
-        assert sorted(numbers[:-1]) == [1, 2, 3, 4] and numbers[-1] == 0  # which lies in the middle
-        spokes, neighbours, ring, gap, _ = axes.collections
-        expected = [WIDEST * weights(of_node[number]).item() for number in numbers[:-1]]
-        assert list(spokes.get_linewidth()) == pytest.approx(expected)
-        hues = [class_colors(3)[LABELS[number]] for number in numbers[:-1]]
-        assert colors.same_color(neighbours.get_facecolor(), colors.to_rgba_array(hues))
-        diameters = [math.sqrt(disc.get_sizes()[0]) for disc in (ring, gap)]
-        assert (diameters[0] - diameters[1]) / 2 == pytest.approx(WIDEST * weights(of_node[0]).item())
-
-
-def test_nodes_alone_can_be_drawn() -> None:
-    assert len(draw_attention_entropy(torch.zeros(4, 2).double(), torch.ones(4, dtype=torch.long)).axes) == 2
-    (axes,) = draw_neighborhood(6, WITH_LOOPS, random_attention(heads=1), LABELS).axes
-    assert axes.get_title() == "head 1: 100.0% to 100.0%" and [text.get_text() for text in axes.texts] == ["6"]
 
 
 @pytest.mark.parametrize("node", [-1, 7])
