@@ -79,7 +79,8 @@ def log_replicas(pl_module: LightningModule, name: str, values: Tensor) -> None:
 
 def check_datasets(callback: Callback, trainer: Trainer) -> None:
     """Raise ValueError unless the data can be looked at outside the loaders."""
-    if not hasattr(trainer.datamodule, "datasets"):
+    datasets = getattr(trainer.datamodule, "datasets", None)
+    if datasets is None or not all(hasattr(dataset, "tensors") for dataset in datasets.values()):
         raise ValueError(
             f"{type(callback).__name__} needs a datamodule with datasets, such as datamodules.DigitsDataModule."
         )

@@ -70,7 +70,7 @@ class DigitsGraphDataModule(GraphDataModule):
         test_mask[test] = True
         generator = torch.Generator().manual_seed(self.seed)
         train_mask = draw_per_class(y, ~test_mask, self.num_labeled_per_class, generator)
-        val_mask = draw(~test_mask & ~train_mask, self.num_val, generator)
+        val_mask = draw("num_val", self.num_val, ~test_mask & ~train_mask, generator)
         return Data(
             x=x, edge_index=nearest_neighbors(x, self.k), y=y,
             train_mask=train_mask, val_mask=val_mask, test_mask=test_mask,

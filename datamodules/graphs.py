@@ -74,7 +74,7 @@ class GraphDataModule(InMemoryDataModule):
     neighbourhood of its targets ("Inductive Representation Learning on Large Graphs", Hamilton et al., 2017,
     https://arxiv.org/abs/1706.02216), served by PyG's NodeLoader; an evaluation batch is all of a neighbourhood that is
     one hop larger, where a network with as many layers as ``num_neighbors`` has entries computes what it would in the
-    whole graph.
+    whole graph. (A training batch is an estimate: there a node's neighbours, and so its degree, are those sampled.)
 
     Validation is on the training nodes where a graph has no validation nodes. Prediction is of all nodes.
 

@@ -32,15 +32,15 @@ def draw_per_class(labels: Tensor, candidates: Tensor, per_class: int, generator
     return mask
 
 
-def draw(candidates: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """A mask (N,) of ``count`` nodes drawn at random.
+def draw(name: str, count: int, candidates: Tensor, generator: torch.Generator) -> Tensor:
+    """A mask (N,) of ``count`` nodes drawn at random; ``name`` is what the argument with their number is called.
 
     Raises:
         ValueError: when there are fewer candidates.
     """
     nodes = candidates.nonzero()[:, 0]
     if not 0 <= count <= len(nodes):
-        raise ValueError(f"{count} nodes were asked for, but there are 0 to {len(nodes)} to draw from.")
+        raise ValueError(f"{name} must be in [0, {len(nodes)}], the nodes that are left, but it is {count}.")
     mask = torch.zeros_like(candidates)
     mask[nodes[torch.randperm(len(nodes), generator=generator)[:count]]] = True
     return mask

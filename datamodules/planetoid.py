@@ -118,8 +118,9 @@ class PlanetoidDataModule(GraphDataModule):
             return
         generator = torch.Generator().manual_seed(self.seed)
         graph.train_mask = draw_per_class(graph.y, candidates, PER_CLASS, generator)
-        graph.val_mask = draw(candidates & ~graph.train_mask, NUM_VAL, generator)
-        graph.test_mask = draw(candidates & ~(graph.train_mask | graph.val_mask), NUM_TEST, generator)
+        graph.val_mask = draw("num_val", NUM_VAL, candidates & ~graph.train_mask, generator)
+        left = candidates & ~(graph.train_mask | graph.val_mask)
+        graph.test_mask = draw("num_test", NUM_TEST, left, generator)
 
 
 def rows_sum_to_one(x: Tensor) -> Tensor:

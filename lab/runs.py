@@ -40,9 +40,9 @@ def new_run_dir(root: Path, name: str) -> Path:
 
 
 def drop_if_empty(run: Path) -> None:
-    """Remove the folder of a run that failed before it wrote more than what loggers open with."""
+    """Remove the folder of a run that failed before it measured or saved anything."""
     files = [path for path in run.rglob("*") if path.is_file()]
-    if all(re.fullmatch(r"hparams\.yaml|events\.out\.tfevents\..*", path.name) for path in files):
+    if all(re.fullmatch(r"(hparams|config|overrides)\.yaml|events\.out\.tfevents\..*", path.name) for path in files):
         for path in files:
             path.unlink()
     with suppress(OSError):  # rmdir refuses what is not empty
@@ -127,4 +127,6 @@ def load_run(run_dir: str | Path) -> "tuple[LightningModule, LightningDataModule
     state = torch.load(checkpoint, map_location="cpu", weights_only=True).get(type(datamodule).__qualname__)
     if state:
         datamodule.load_state_dict(state)  # what the numbers of the classes stand for
+    if hasattr(module, "use_best"):
+        module.use_best()
     return module.eval(), datamodule

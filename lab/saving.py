@@ -1,6 +1,7 @@
 """Checkpoints that cost next to nothing, however short the epochs are."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -12,9 +13,9 @@ from torch.utils._pytree import tree_map_only
 class SparingCheckpoint(ModelCheckpoint):
     """A ModelCheckpoint that spends at most a fiftieth of a run on writing its file.
 
-    After a write it waits for fifty times as long as that took, and keeps what it should write in memory; that is
-    written when the run ends, in whatever way but by a killed process, which goes on from an earlier epoch and comes to
-    the same end. Several processes write every time, since they would have to agree on the time.
+    After a write it waits for fifty times as long as that took, and keeps what it should write in the CPU's memory,
+    until it is due or the run ends in whatever way but by a killed process, which goes on from an earlier epoch.
+    Several processes write every time, since they would have to agree on the time.
 
     Args:
         earlier: a checkpoint to write first, so that no file knows of a best state that no file holds.
@@ -48,8 +49,17 @@ class SparingCheckpoint(ModelCheckpoint):
         (filepath, state), self._kept = self._kept, None
         started = time.monotonic()
         trainer.strategy.save_checkpoint(state, filepath)
+        for logger in trainer.loggers:
+            logger.after_save_checkpoint(self)
         now = time.monotonic()
         self._free_at = now + self.WAIT * (now - started)
+
+    def save_now(self, trainer: Trainer) -> None:
+        """Write the state of this moment instead of what is kept, which is older."""
+        if self.earlier is not None:
+            self.earlier.write_kept(trainer)
+        self._kept = None
+        trainer.save_checkpoint(Path(self.dirpath) / f"{self.filename}.ckpt")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_end(trainer, pl_module)
@@ -62,6 +72,7 @@ class SparingCheckpoint(ModelCheckpoint):
 
 def _frozen(state: dict[str, Any]) -> dict[str, Any]:
     """A copy of a state that goes on changing; ``copy.deepcopy`` takes ten times as long for small tensors."""
-    frozen = tree_map_only(Tensor, Tensor.clone, state)
-    frozen["state_dict"]._metadata = state["state_dict"]._metadata  # the versions of the modules
+    frozen = tree_map_only(Tensor, lambda tensor: tensor.detach().to("cpu", copy=True), state)
+    if hasattr(state["state_dict"], "_metadata"):  # the versions of the modules
+        frozen["state_dict"]._metadata = state["state_dict"]._metadata
     return frozen

@@ -1,5 +1,6 @@
 """Whether two experiments differ by more than their seeds."""
 
+import math
 from collections.abc import Sequence
 
 
@@ -17,12 +18,15 @@ def compare_means(name: str, values: Sequence[float], other_name: str, other: Se
     """
     from scipy.stats import ttest_ind
 
+    if not all(map(math.isfinite, [*values, *other])):
+        return f"{name} − {other_name}: not all results are finite."
+    difference = f"{name} − {other_name}: {sum(values) / len(values) - sum(other) / len(other):.3f}"
     if max(values) == min(values) and max(other) == min(other):
-        return f"{name} and {other_name} do not vary over their repeats."
+        return f"{difference}; neither varies over its repeats."
     test = ttest_ind(values, other, equal_var=False)
     low, high = test.confidence_interval()
-    p_value = f"= {test.pvalue:.2g}" if test.pvalue >= 1e-15 else "< 1e-15"
+    p_value = "< 1e-15" if test.pvalue < 1e-15 else f"= {test.pvalue:.2g}"
     return (
-        f"{name} − {other_name}: {sum(values) / len(values) - sum(other) / len(other):.3f}, 95 % interval {low:.3f} to "
-        f"{high:.3f} (Welch's t = {test.statistic:.1f}, p {p_value}, {len(values)} and {len(other)} repeats)."
+        f"{difference}, 95 % interval {low:.3f} to {high:.3f} (Welch's t = {test.statistic:.1f}, p {p_value}, "
+        f"{len(values)} and {len(other)} repeats)."
     )

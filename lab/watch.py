@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lab.errors import LabError
 from lab.loggers import RunLogger
+from lab.saving import SparingCheckpoint
 
 
 class ResumableStop(Callback):
@@ -23,13 +24,13 @@ class ResumableStop(Callback):
         last: the callback that keeps ``last.ckpt``.
     """
 
-    def __init__(self, last: ModelCheckpoint) -> None:
+    def __init__(self, last: SparingCheckpoint) -> None:
         self.last = last
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         fitting = trainer.state.fn == "fit" and not trainer.sanity_checking and not trainer.fast_dev_run
         if isinstance(exception, SIGTERMException) and fitting and self.last.dirpath:
-            trainer.save_checkpoint(Path(self.last.dirpath) / "last.ckpt")
+            self.last.save_now(trainer)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn == "fit" and trainer.is_global_zero:

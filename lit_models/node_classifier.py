@@ -28,8 +28,9 @@ class LitNodeClassifier(LitTask):
     Attention Networks".) Logs ``train/loss`` and, for validation and test, ``<split>/loss``, without the penalty, and
     ``<split>/acc``. Under R > 1 replicas these are means over the replicas, beside ``…_std`` and, for the test,
     ``…_replica_<r>``; replica r starts from the weights that a run of its own has after ``seed_everything`` with the
-    seed + r, its dropout is its own, and it is tested with the weights of the epoch of its own lowest validation loss;
-    ``val/lowest_loss`` is the mean of those losses, a metric for a checkpoint to monitor that shall hold them all.
+    seed + r, its dropout is its own, and ``test``, ``validate``, ``predict`` and ``lab.load_run`` give it the weights
+    of the epoch of its own lowest validation loss; ``val/lowest_loss`` is the mean of those losses, a metric for a
+    checkpoint to monitor that shall hold them all. Early stopping looks at the mean of the replicas.
 
     Args:
         net: from features (N, I) and edges (2, E) to logits (N, C), with ``encode`` and a list ``layers``.
@@ -128,14 +129,22 @@ class LitNodeClassifier(LitTask):
             self.best.update(self.net, losses)
             self.log("val/lowest_loss", self.best.lowest.mean(), sync_dist=True)
 
-    def on_test_start(self) -> None:
+    def use_best(self) -> None:
+        """Give each of several replicas the weights of the epoch of its lowest validation loss."""
         self.best.restore(self.net)
+
+    def on_validation_start(self) -> None:
+        if self.trainer.state.fn == "validate":
+            self.use_best()
+
+    def on_test_start(self) -> None:
+        self.use_best()
 
     def on_test_epoch_end(self) -> None:
         self._log_evaluation("test")
 
     def on_predict_start(self) -> None:
-        self.best.restore(self.net)
+        self.use_best()
 
     def predict_step(self, batch: "Data", batch_idx: int) -> dict[str, Tensor]:
         """The label of each target, the most probable class, and its probability, of the first replica.
@@ -173,12 +182,11 @@ class LitNodeClassifier(LitTask):
 
     def _log_evaluation(self, split: str) -> Tensor:
         """Log the loss and the accuracy of a split, and give the loss of each replica (R,) back."""
-        metrics, logged = {"acc": self.acc_of[split], "loss": self.loss_of[split]}, {}
-        for name, metric in metrics.items():
-            values = metric.compute().view(-1)  # of one replica torchmetrics makes ()
-            logged |= replica_metrics(f"{split}/{name}", values)
-            metric.reset()
+        losses, accuracies = (of[split].compute().view(-1) for of in (self.loss_of, self.acc_of))  # of one it is ()
+        logged = {**replica_metrics(f"{split}/loss", losses), **replica_metrics(f"{split}/acc", accuracies)}
+        self.loss_of[split].reset()
+        self.acc_of[split].reset()
         if split == "val":  # to log a hundred replicas one by one takes longer than to train them for an epoch
             logged = {name: value for name, value in logged.items() if "_replica_" not in name}
         self.log_dict(logged, sync_dist=True)
-        return values
+        return losses

@@ -5,6 +5,7 @@ Letters: N nodes, E edges, I input features, D width, C classes, H heads.
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +26,14 @@ class _GraphNetwork(nn.Module):
         self._sparse = LastCall(SparseMatrix.of)
 
     def features(self, x: Tensor) -> Tensor | SparseMatrix:
-        """The features as a matrix to multiply, and whether they belong to this network."""
+        """The features as a matrix to multiply, if they belong to this network."""
         if x.ndim != 2 or x.shape[1] != self.in_channels:
             raise ValueError(f"x must be (nodes, {self.in_channels} features), but it is {tuple(x.shape)}.")
-        return self._sparse(x) if x.layout == torch.sparse_csr else x
+        return self._sparse(x) if x.layout == torch.sparse_csr else x.to(self.layers[0].weight.dtype)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing that torch.compile can do: it knows no sparse products."""
+        raise ValueError(f"{type(self).__name__} cannot be compiled, since torch.compile knows no sparse products.")
 
 
 class GCN(_GraphNetwork):
@@ -75,14 +80,15 @@ class GCN(_GraphNetwork):
 
     def encode(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """The last hidden layer, (N, D)."""
-        adjacency, hidden = self._adjacency(edge_index, x.shape[0], x.dtype), self.features(x)
+        adjacency, hidden = self._adjacency(edge_index, x.shape[0], _at_least_float32(x)), self.features(x)
         for layer in self.layers[:-1]:
             hidden = self.activation(layer(self.dropout(hidden), adjacency))
         return hidden
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         hidden = self.encode(x, edge_index)
-        return self.layers[-1](self.dropout(hidden), self._adjacency(edge_index, x.shape[0], x.dtype))
+        adjacency = self._adjacency(edge_index, x.shape[0], _at_least_float32(x))
+        return self.layers[-1](self.dropout(hidden), adjacency)
 
 
 class GAT(_GraphNetwork):
@@ -146,6 +152,10 @@ class GAT(_GraphNetwork):
     def _hidden(self, x: Tensor, edges: SparsePattern) -> tuple[Tensor, Tensor]:
         out, weights = self.layers[0](self.dropout(self.features(x)), edges)
         return F.elu(out), weights
+
+
+def _at_least_float32(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 def _check_sizes(**sizes: int | Sequence[int]) -> None:

@@ -19,7 +19,13 @@ def neighborhoods(edge_index: Tensor, num_nodes: int) -> SparsePattern:
 
     Shapes:
         edge_index (2, E) -> a pattern (N, N)
+
+    Raises:
+        ValueError: when an edge names a node that is not there.
     """
+    if edge_index.numel() and (edge_index.min() < 0 or edge_index.max() >= num_nodes):
+        wrong = edge_index.max() if edge_index.max() >= num_nodes else edge_index.min()
+        raise ValueError(f"edge_index names the node {wrong}, but there are the nodes 0 to {num_nodes - 1}.")
     nodes = torch.arange(num_nodes, device=edge_index.device).expand(2, -1)
     source, target = torch.cat([edge_index[:, edge_index[0] != edge_index[1]], nodes], dim=1)
     return SparsePattern.of_entries(target, source, (num_nodes, num_nodes))[0]

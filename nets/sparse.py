@@ -5,7 +5,7 @@ Letters: N rows, I columns, E entries, O outputs, R replicas.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
@@ -32,7 +32,7 @@ class SparsePattern:
         kind = torch.int32 if small else torch.int64
         self.row_starts, self.columns = row_starts.to(kind), columns.to(kind)
         self.shape = (len(row_starts) - 1, num_columns)
-        self.blocks = lru_cache(maxsize=1)(self._blocks)
+        self._blocks: tuple[int, SparsePattern] | None = None
 
     @classmethod
     def of_entries(cls, rows: Tensor, columns: Tensor, shape: tuple[int, int]) -> tuple["SparsePattern", Tensor]:
@@ -55,8 +55,15 @@ class SparsePattern:
         return self.of_entries(self.columns, self.rows, self.shape[::-1])
 
     @torch.inference_mode(False)
-    def _blocks(self, count: int) -> "SparsePattern":
-        """The pattern of a matrix with this one ``count`` times on its diagonal: ``pattern.blocks(count)``."""
+    def blocks(self, count: int) -> "SparsePattern":
+        """The pattern of a matrix with this one ``count`` times on its diagonal; the last one is remembered."""
+        if count == 1:
+            return self
+        if self._blocks is None or self._blocks[0] != count:
+            self._blocks = (count, self._repeated(count))
+        return self._blocks[1]
+
+    def _repeated(self, count: int) -> "SparsePattern":
         number = torch.arange(count, device=self.columns.device)[:, None]
         starts = (number * len(self.columns) + self.row_starts[:-1]).flatten()
         columns = (number * self.shape[1] + self.columns).flatten()
@@ -83,7 +90,9 @@ class SparseMatrix:
 
     @classmethod
     def of(cls, tensor: Tensor) -> "SparseMatrix":
-        """A tensor with the layout ``torch.sparse_csr``."""
+        """A tensor with the layout ``torch.sparse_csr``, to which no gradient flows."""
+        if tensor.requires_grad:
+            raise ValueError("a torch.sparse_csr tensor gets no gradient here: give it dense, or call detach() on it.")
         return cls(tensor.values(), SparsePattern(tensor.crow_indices(), tensor.col_indices(), tensor.shape[1]))
 
     def __matmul__(self, dense: Tensor) -> Tensor:
@@ -103,7 +112,7 @@ class _Product(torch.autograd.Function):
         kind = torch.promote_types(dense.dtype, torch.float32)  # torch has no sparse products of bfloat16
         with torch.autocast(dense.device.type, enabled=False):
             product = _blocks(values.to(kind), leading, pattern) @ _rows_of(dense.to(kind), leading)
-        return product.view(*leading, pattern.shape[0], -1)
+        return product.view(*leading, pattern.shape[0], -1).to(dense.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, SparsePattern], output: Tensor) -> None:
@@ -113,6 +122,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         values, dense = ctx.saved_tensors
+        grad = grad.to(torch.promote_types(grad.dtype, torch.float32))
         values_grad = dense_grad = None
         if ctx.needs_input_grad[0]:
             leading = grad.shape[:-2]
@@ -193,8 +203,8 @@ class LastCall:
     """A function that remembers its last result: a graph is prepared once, not in every step.
 
     Args:
-        function: what is called with tensors, which count as the same where they are the same objects, and with
-            anything else.
+        function: what is called with tensors, which count as the same while they are the same objects and unchanged,
+            and with anything else.
     """
 
     def __init__(self, function: Callable[..., Result]) -> None:
@@ -202,10 +212,12 @@ class LastCall:
         self.arguments: tuple[Any, ...] | None = None
 
     def __call__(self, *arguments: Any) -> Result:
-        if self.arguments is None or not all(map(_same, arguments, self.arguments)):
+        versions = tuple(map(_version, arguments))
+        known = self.arguments is not None and versions == self.versions
+        if not known or not all(map(_same, arguments, self.arguments)):
             with torch.inference_mode(False), torch.no_grad():  # what a validation prepares serves training too
                 self.result = self.function(*arguments)
-            self.arguments = arguments
+            self.arguments, self.versions = arguments, versions
         return self.result
 
     def __reduce__(self) -> tuple[type, tuple[Callable[..., Result]]]:
@@ -214,3 +226,8 @@ class LastCall:
 
 def _same(one: Any, other: Any) -> bool:
     return one is other if isinstance(one, Tensor) else one == other
+
+
+def _version(argument: Any) -> int | None:
+    """How often a tensor was changed in place, which nobody counts of those made in inference mode."""
+    return argument._version if isinstance(argument, Tensor) and not argument.is_inference() else None

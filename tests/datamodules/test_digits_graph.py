@@ -55,7 +55,7 @@ ERRORS = {
     r"num_labeled_per_class must be at least 1, but it is 0\.": {"num_labeled_per_class": 0},
     r"num_labeled_per_class is 150, but class \d has \d+ nodes to draw from\.": {"num_labeled_per_class": 150},
     r"num_val must be at least 0, but it is -1\.": {"num_val": -1},
-    r"1300 nodes were asked for, but there are 0 to 1237 to draw from\.": {"num_val": 1300},
+    r"num_val must be in \[0, 1237\], the nodes that are left, but it is 1300\.": {"num_val": 1300},
 }
 
 

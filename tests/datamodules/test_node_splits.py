@@ -24,8 +24,8 @@ def test_every_class_has_as_many_among_the_candidates() -> None:
 def test_a_draw_is_a_function_of_the_generator() -> None:
     masks = [draw_per_class(LABELS, EVERY, 2, generator(seed)) for seed in (0, 0, 1)]
     assert torch.equal(masks[0], masks[1]) and not torch.equal(masks[0], masks[2])
-    drawn = draw(EVERY, 5, generator())
-    assert int(drawn.sum()) == 5 and torch.equal(drawn, draw(EVERY, 5, generator()))
+    drawn = draw("num_val", 5, EVERY, generator())
+    assert int(drawn.sum()) == 5 and torch.equal(drawn, draw("num_val", 5, EVERY, generator()))
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,7 @@ def test_a_number_that_cannot_be_drawn_is_refused(per_class: int, message: str) 
 
 @pytest.mark.parametrize("count", [-1, 13])
 def test_more_nodes_than_there_are_cannot_be_drawn(count: int) -> None:
-    with pytest.raises(ValueError, match=rf"{count} nodes were asked for, but there are 0 to 12 to draw from\."):
-        draw(EVERY, count, generator())
+    with pytest.raises(
+        ValueError, match=rf"num_val must be in \[0, 12\], the nodes that are left, but it is {count}\."
+    ):
+        draw("num_val", count, EVERY, generator())

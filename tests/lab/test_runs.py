@@ -50,7 +50,8 @@ def test_what_is_no_run_is_named(tmp_path):
 
 
 def test_a_run_that_only_opened_its_loggers_leaves_nothing(tmp_path):
-    for name, kept in {"hparams.yaml": False, "events.out.tfevents.17.host.1.0": False, "metrics.csv": True}.items():
+    files = {"config.yaml": False, "events.out.tfevents.17.host.1.0": False, "metrics.csv": True}
+    for name, kept in files.items():
         run = new_run_dir(tmp_path / "runs", "x")
         (run / name).write_text("")
         drop_if_empty(run)

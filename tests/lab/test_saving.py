@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.testing import assert_close
 
 from lab.saving import SparingCheckpoint
+from lab.watch import ResumableStop
 
 
 class Clock(Callback):
@@ -100,3 +102,37 @@ def test_an_exception_loses_nothing(run: Callable, tmp_path: Path) -> None:
         run(6, 2, 1e9, Fails())
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["epoch"] == 3
     assert torch.load(tmp_path / "best.ckpt", weights_only=True)["epoch"] == 2
+
+
+class Stops(Callback):
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        if trainer.global_step == self.at:
+            raise SIGTERMException
+
+
+def test_what_is_saved_at_a_stop_is_not_overwritten_by_what_was_kept(
+    tmp_path: Path, make_trainer: Callable, tiny_task: Callable, tiny_images: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SparingCheckpoint, "WAIT", 1e9)
+    best = SparingCheckpoint(dirpath=tmp_path, filename="best", monitor="val/loss")
+    last = SparingCheckpoint(best, dirpath=tmp_path, filename="last")
+    callbacks = [ResumableStop(last), Stops(at=13), last, best]
+    trainer = make_trainer(max_epochs=5, enable_checkpointing=True, callbacks=callbacks)
+    with pytest.raises(SIGTERMException):
+        trainer.fit(tiny_task(), datamodule=tiny_images())  # five batches an epoch
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 13
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["global_step"] in (5, 10)
+
+
+def test_loggers_hear_of_every_file(
+    tmp_path: Path, make_trainer: Callable, tiny_task: Callable, tiny_images: type
+) -> None:
+    best = SparingCheckpoint(dirpath=tmp_path, filename="best", monitor="val/loss")
+    trainer = make_trainer(max_epochs=2, enable_checkpointing=True, callbacks=[best])
+    heard: list[str] = []
+    trainer.logger.after_save_checkpoint = lambda callback: heard.append(callback.best_model_path)
+    trainer.fit(tiny_task(), datamodule=tiny_images())
+    assert heard and set(heard) == {str(tmp_path / "best.ckpt")}

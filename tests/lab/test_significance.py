@@ -32,4 +32,8 @@ def test_the_p_value_is_no_smaller_than_it_can_be_told(gap: float, told: str) ->
 
 
 def test_values_that_do_not_vary_cannot_be_tested() -> None:
-    assert compare_means("a", [1.0, 1.0], "b", [2.0, 2.0]) == "a and b do not vary over their repeats."
+    assert compare_means("a", [1.0, 1.0], "b", [2.0, 2.0]) == "a − b: -1.000; neither varies over its repeats."
+
+
+def test_values_that_are_no_numbers_are_told() -> None:
+    assert compare_means("a", [1.0, math.nan], "b", [2.0, 3.0]) == "a − b: not all results are finite."

@@ -115,15 +115,31 @@ def test_replica_r_is_the_run_of_the_seed_plus_r_and_of_its_best_epoch(
 
 
 def test_replicas_go_on_with_their_best_after_a_checkpoint(make_trainer: Any, tmp_path: Path) -> None:
-    whole, halves = a_task(num_replicas=2, dropout=0.5), a_task(num_replicas=2, dropout=0.5)
-    for task, parts in ((whole, [6]), (halves, [3, 6])):
-        for number, epochs in enumerate(parts):
-            path = tmp_path / "half.ckpt"
-            trainer = make_trainer(max_epochs=epochs)
-            torch.manual_seed(epochs)
-            trainer.fit(task, datamodule=TinyGraph(), ckpt_path=path if number else None, weights_only=True)
-            trainer.save_checkpoint(path)
-    assert bool((halves.best.lowest < torch.inf).all()) and set(halves.state_dict()) == set(whole.state_dict())
+    steep = {"num_replicas": 3, "optimizer": partial(torch.optim.SGD, lr=6.0)}
+    whole, first, second = (a_task(seed=3, **steep) for _ in range(3))
+    make_trainer(max_epochs=8).fit(whole, datamodule=TinyGraph())
+    half = make_trainer(max_epochs=4)
+    half.fit(first, datamodule=TinyGraph())
+    half.save_checkpoint(tmp_path / "half.ckpt")
+    trainer = make_trainer(max_epochs=8)
+    trainer.fit(second, datamodule=TinyGraph(), ckpt_path=tmp_path / "half.ckpt", weights_only=True)
+    assert_close(second.best.state_dict(), whole.best.state_dict())
+    trainer.save_checkpoint(tmp_path / "whole.ckpt")
+    fresh = a_task(**steep)
+    logged = [
+        trainer.test(task, datamodule=TinyGraph(), ckpt_path=path, verbose=False, weights_only=True)[0]
+        for task, path in ((whole, None), (fresh, tmp_path / "whole.ckpt"))
+    ]
+    assert logged[0] == pytest.approx(logged[1])
+    assert_close(fresh.net.state_dict(), whole.net.state_dict())
+
+
+def test_a_validation_after_the_fit_is_of_each_replicas_best(make_trainer: Any) -> None:
+    task = a_task(seed=3, num_replicas=3, optimizer=partial(torch.optim.SGD, lr=6.0))
+    trainer = make_trainer(max_epochs=12)
+    trainer.fit(task, datamodule=TinyGraph())
+    (validated,) = trainer.validate(task, datamodule=TinyGraph(), verbose=False)
+    assert validated["val/loss"] == pytest.approx(float(task.best.lowest.mean()), rel=1e-5)
 
 
 def test_a_checkpoint_reloads_without_pickled_objects(make_trainer: Any, tmp_path: Path) -> None:

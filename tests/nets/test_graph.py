@@ -124,15 +124,32 @@ def test_a_copy_remembers_nothing(build: Any) -> None:
         assert_close(copied(features(), edges()), logits)
 
 
-def test_half_precision_trains(build: Any) -> None:
-    net = build()
-    with torch.autocast("cpu", torch.bfloat16):
-        loss = net(features().float().to_sparse_csr(), edges()).float().square().mean()
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize("mixed", [False, True], ids=["true", "mixed"])
+def test_half_precision_trains(build: Any, mixed: bool, sparse: bool) -> None:
+    net, x = build() if mixed else build().bfloat16(), features().float()
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        loss = net(x.to_sparse_csr() if sparse else x, edges()).float().square().mean()
     loss.backward()
     assert all(bool(parameter.grad.isfinite().all()) for parameter in net.parameters())
 
 
+def test_an_edge_that_is_changed_in_place_is_noticed(build: Any) -> None:
+    net, x, edge_index = build().double().eval(), features(), edges()
+    before = net(x, edge_index)
+    edge_index[:, 0] = torch.tensor([0, 7])
+    assert_close(net(x, edge_index), net(x, edge_index.clone()))
+    assert not torch.equal(net(x, edge_index), before)
+
+
 ERRORS = {
+    r"edge_index names the node 9, but there are the nodes 0 to 7\.": lambda: GCN(6)(
+        features().float(), torch.tensor([[0], [9]])
+    ),
+    r"edge_index names the node -1, but there are the nodes 0 to 7\.": lambda: GAT(6)(
+        features().float(), torch.tensor([[-1], [3]])
+    ),
+    r"GCN cannot be compiled, since torch\.compile knows no sparse products\.": lambda: GCN(3).compile(),
     r"in_channels must be at least 1, but it is 0\.": lambda: GCN(0),
     r"hidden_channels must be at least 1, but it is \[4, 0\]\.": lambda: GCN(3, [4, 0]),
     r"hidden_channels must be at least 1, but it is \[\]\.": lambda: GCN(3, []),
@@ -140,7 +157,7 @@ ERRORS = {
     r"dropout must be in \[0, 1\), but it is 1\.0\.": lambda: GAT(3, dropout=1.0),
     r"heads must be at least 1, but it is 0\.": lambda: GAT(3, heads=0),
     r"x must be \(nodes, 3 features\), but it is \(8, 6\)\.": lambda: GCN(3)(features(), edges()),
-    r"x must be \(nodes, 4 features\), but it is \(6,\)\.": lambda: GAT(4)(features()[0], edges()),
+    r"x must be \(nodes, 4 features\), but it is \(6,\)\.": lambda: GAT(4)(features()[0], torch.tensor([[0], [1]])),
 }
 
 
