@@ -9,6 +9,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+MADE_ANEW = ("loops", "hyper_parameters", "datamodule_hyper_parameters")  # parts of each state that hold no tensors
+
 
 class SparingCheckpoint(ModelCheckpoint):
     """A ModelCheckpoint that spends at most a fiftieth of a run on writing its file.
@@ -72,7 +74,8 @@ class SparingCheckpoint(ModelCheckpoint):
 
 def _frozen(state: dict[str, Any]) -> dict[str, Any]:
     """A copy of a state that goes on changing; ``copy.deepcopy`` takes ten times as long for small tensors."""
-    frozen = tree_map_only(Tensor, lambda tensor: tensor.detach().to("cpu", copy=True), state)
+    changing = {name: value for name, value in state.items() if name not in MADE_ANEW}
+    frozen = {**state, **tree_map_only(Tensor, lambda tensor: tensor.detach().to("cpu", copy=True), changing)}
     if hasattr(state["state_dict"], "_metadata"):  # the versions of the modules
         frozen["state_dict"]._metadata = state["state_dict"]._metadata
     return frozen

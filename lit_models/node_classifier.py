@@ -124,10 +124,7 @@ class LitNodeClassifier(LitTask):
         return self._evaluate("test", batch)
 
     def on_validation_epoch_end(self) -> None:
-        losses = self._log_evaluation("val")
-        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            self.best.update(self.net, losses)
-            self.log("val/lowest_loss", self.best.lowest.mean(), sync_dist=True)
+        self._log_evaluation("val")
 
     def use_best(self) -> None:
         """Give each of several replicas the weights of the epoch of its lowest validation loss."""
@@ -180,13 +177,15 @@ class LitNodeClassifier(LitTask):
         self.acc_of[split].update((logits.argmax(dim=-1) == labels).float().mean(dim=1), len(labels))
         return {"loss": losses.mean(), "logits": logits[0].detach(), "labels": labels}
 
-    def _log_evaluation(self, split: str) -> Tensor:
-        """Log the loss and the accuracy of a split, and give the loss of each replica (R,) back."""
+    def _log_evaluation(self, split: str) -> None:
+        """Log the loss and the accuracy of a split, and in training keep the replicas that have become better."""
         losses, accuracies = (of[split].compute().view(-1) for of in (self.loss_of, self.acc_of))  # of one it is ()
         logged = {**replica_metrics(f"{split}/loss", losses), **replica_metrics(f"{split}/acc", accuracies)}
         self.loss_of[split].reset()
         self.acc_of[split].reset()
         if split == "val":  # to log a hundred replicas one by one takes longer than to train them for an epoch
             logged = {name: value for name, value in logged.items() if "_replica_" not in name}
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            self.best.update(self.net, losses)
+            logged["val/lowest_loss"] = self.best.lowest.mean()
         self.log_dict(logged, sync_dist=True)
-        return losses
