@@ -199,9 +199,9 @@ class LabCLI(LightningCLI):
         return [own, *(logger if isinstance(logger, list) else [logger])]
 
     def _run_subcommand(self, subcommand: str) -> None:
-        if self._get(self.config, "compile"):
-            self.model.net.compile()
         try:
+            if self._get(self.config, "compile"):
+                self.model.net.compile()
             with CtrlC() as ctrl_c:
                 super()._run_subcommand(subcommand)
                 if self.trainer.received_sigterm and subcommand != "fit":  # in a last batch Lightning passes over it

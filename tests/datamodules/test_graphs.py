@@ -126,10 +126,22 @@ def test_a_graph_that_nothing_can_be_learnt_from_is_refused(message: str, change
         ready(changes=changes)
 
 
-def test_a_mistake_in_the_data_is_one_sentence_and_leaves_no_run_behind(lab: Lab) -> None:
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--data.test_nodes=[3, 34]", "test_nodes names [34], but the members are 0 to 33."),
+        ("--compile=true", "GCN cannot be compiled, since torch.compile knows no sparse products."),
+        (
+            "--model.num_classes=4",
+            "the data has 2 classes, the task num_classes=4 and the network 2 outputs: set model.num_classes and "
+            "model.net.num_classes to 2.",
+        ),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_leaves_no_run_behind(lab: Lab, words: str, told: str) -> None:
     config = ["--config", str(ROOT / "configs" / "gcn_karate_club.yaml")]
-    assert lab("fit", *config, "--data.test_nodes=[3, 34]") == 1
-    assert lab.err.splitlines()[-1] == "error: test_nodes names [34], but the members are 0 to 33."
+    assert lab("fit", *config, words) == 1
+    assert lab.err.splitlines()[-1] == f"error: {told}"
     assert not (lab.folder / "runs").exists()
 
 
