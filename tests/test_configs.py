@@ -34,7 +34,7 @@ def data_root(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_a_config_runs_two_batches_of_every_stage(lab, data_root, monkeypatch, config):
+def test_a_config_runs_two_batches_of_every_stage(lab, data_root, monkeypatch, coarse_figures, config):
     monkeypatch.setenv("ARCHLAB_DATA", str(data_root))
     assert lab("fit", "--config", str(config), *TWO_BATCHES) == 0, lab.err  # with its pictures
     for command in ("validate", "test", "predict"):
