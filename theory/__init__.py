@@ -1,6 +1,7 @@
 """Closed forms that experiments are held against."""
 
 from theory.attention import attention_cost, dot_product_moments, exact_projections
+from theory.convolution import conv_output_shape, conv_parameter_count
 from theory.gradient_flow import (
     gradient_bound,
     jacobian_bound,
@@ -30,6 +31,8 @@ __all__ = [
     "almost_orthogonal_vectors",
     "attention_cost",
     "conv1d_as_relative_attention",
+    "conv_output_shape",
+    "conv_parameter_count",
     "denoising_linear_autoencoder_optimum",
     "dot_product_moments",
     "exact_projections",
