@@ -3,6 +3,7 @@
 from callbacks.attention_maps import AttentionMaps, draw_attention, draw_rollout
 from callbacks.attention_statistics import AttentionStatistics, draw_attention_statistics, measure_attention
 from callbacks.class_report import ClassReport, class_scores, draw_reliability
+from callbacks.distortion_curves import DistortionCurves, distortion_curves, draw_distortion_curves
 from callbacks.feature_baseline import FeatureBaseline, score_features
 from callbacks.gradient_figures import (
     draw_gradient_norms,
@@ -29,6 +30,7 @@ from callbacks.reconstructions import (
 )
 from callbacks.relative_positions import RelativePositions, draw_relative_positions
 from callbacks.search_tree import HANDOUT_TREE, HANDOUT_WORDS, draw_search_tree, step_of_tree
+from callbacks.segmentation_maps import SegmentationMaps, draw_segmentation_maps
 from callbacks.superposition import Superposition, draw_superposition, kept_features
 from callbacks.timestep_gradients import TimestepGradients, measure_timestep_gradients
 
@@ -38,6 +40,7 @@ __all__ = [
     "AttentionMaps",
     "AttentionStatistics",
     "ClassReport",
+    "DistortionCurves",
     "FeatureBaseline",
     "GraphAttention",
     "LearningCurves",
@@ -49,15 +52,18 @@ __all__ = [
     "PrincipalSubspace",
     "Reconstructions",
     "RelativePositions",
+    "SegmentationMaps",
     "Superposition",
     "TimestepGradients",
     "attention_entropy",
     "class_scores",
+    "distortion_curves",
     "draw_attention",
     "draw_attention_entropy",
     "draw_attention_statistics",
     "draw_codes",
     "draw_confusion_matrix",
+    "draw_distortion_curves",
     "draw_gradient_norms",
     "draw_gradients_over_training",
     "draw_learning_curves",
@@ -71,6 +77,7 @@ __all__ = [
     "draw_repeats",
     "draw_rollout",
     "draw_search_tree",
+    "draw_segmentation_maps",
     "draw_superposition",
     "draw_timestep_gradients",
     "draw_wrong_examples",

@@ -83,14 +83,17 @@ def draw_learning_curves(curves: Metrics, title: str, ylabel: str) -> "Figure":
     return figure
 
 
-def draw_repeats(panels: Mapping[str, Mapping[str, Sequence[Curve]]], ylabel: str) -> "Figure":
-    """Repeats of several experiments over the training step: their mean as a line, their range as a band.
+def draw_repeats(
+    panels: Mapping[str, Mapping[str, Sequence[Curve]]], ylabel: str, xlabels: Sequence[str] = ()
+) -> "Figure":
+    """Repeats of several experiments, over the training step as a rule: their mean as a line, their range as a band.
 
     A logarithmic axis, where it is one, shows three decades below the highest value.
 
     Args:
         panels: for each panel's title, for each line's label, the steps and the values of every repeat.
         ylabel: the label of the axes, with its unit.
+        xlabels: the label of each panel's own horizontal axis; one axis for all, the optimizer's step, when empty.
     """
     from matplotlib import colormaps
     from matplotlib.figure import Figure
@@ -98,7 +101,7 @@ def draw_repeats(panels: Mapping[str, Mapping[str, Sequence[Curve]]], ylabel: st
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(3.6 * columns + 0.6, 2.9 * rows + 0.3), layout="constrained")
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(rows, columns, sharex=not xlabels, sharey=True, squeeze=False)
     lowest, highest = math.inf, -math.inf
     for axes, (title, lines) in zip(grid.flat, panels.items(), strict=False):
         for number, (label, repeats) in enumerate(lines.items()):
@@ -113,8 +116,8 @@ def draw_repeats(panels: Mapping[str, Mapping[str, Sequence[Curve]]], ylabel: st
     if lowest > 0 and highest > 10 * lowest:
         grid[0, 0].set_yscale("log")
         grid[0, 0].set_ylim(bottom=max(lowest, SHOWN_RANGE * highest) / 1.5)
-    for axes in grid[-1]:
-        axes.set_xlabel("optimizer step")
+    for axes, xlabel in zip(grid.flat if xlabels else grid[-1], xlabels or ["optimizer step"] * columns, strict=False):
+        axes.set_xlabel(xlabel)
     for axes in grid[:, 0]:
         axes.set_ylabel(ylabel, fontsize=9)
     handles, labels = max((axes.get_legend_handles_labels() for axes in grid.flat), key=lambda pair: len(pair[0]))

@@ -6,9 +6,13 @@ from datamodules.digits_graph import DigitsGraphDataModule
 from datamodules.gaussian import GaussianDataModule
 from datamodules.karate_club import KarateClubDataModule
 from datamodules.local_operator import LocalOperatorDataModule
+from datamodules.membrane import MembraneDataModule
 from datamodules.mnist import MNISTDataModule
+from datamodules.oxford_pet import OxfordPetDataModule
+from datamodules.pair_augmentation import PairAugmentation
 from datamodules.planetoid import PlanetoidDataModule
 from datamodules.running_average import RunningAverageDataModule
+from datamodules.shapes import ShapesDataModule
 from datamodules.sparse_features import SparseFeaturesDataModule
 from datamodules.surnames import SurnamesDataModule
 
@@ -19,9 +23,13 @@ __all__ = [
     "KarateClubDataModule",
     "LocalOperatorDataModule",
     "MNISTDataModule",
+    "MembraneDataModule",
+    "OxfordPetDataModule",
+    "PairAugmentation",
     "PlanetoidDataModule",
     "RandomAffine",
     "RunningAverageDataModule",
+    "ShapesDataModule",
     "SparseFeaturesDataModule",
     "SurnamesDataModule",
 ]

@@ -64,7 +64,7 @@ def identity(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 class InMemoryDataModule(LightningDataModule):
-    """A datamodule whose splits are tensors; a subclass only says how to ``load`` them.
+    """A datamodule whose splits are tensors, or datasets of a kind of their own; a subclass says how to ``load`` them.
 
     The order of the training samples is a function of (seed, epoch) alone. Under several processes the training
     samples are sharded as usual, the evaluation samples without repeats, so that metrics stay exact.
@@ -93,14 +93,15 @@ class InMemoryDataModule(LightningDataModule):
         self.datasets: dict[str, InMemoryDataset] = {}
 
     @abstractmethod
-    def load(self, training: bool) -> dict[str, tuple[Tensor, ...]]:
-        """The tensors of the splits "train" and "val" when ``training``, else those of "test"."""
+    def load(self, training: bool) -> dict[str, tuple[Tensor, ...] | Dataset]:
+        """The tensors, or the datasets, of the splits "train" and "val" when ``training``, else those of "test"."""
 
     def setup(self, stage: str) -> None:
         """Load the splits that a stage reads: the test split is read by ``test`` and ``predict`` alone."""
         training = stage in ("fit", "validate")
         if ("val" if training else "test") not in self.datasets:
-            self.datasets |= {name: self.dataset_class(*tensors) for name, tensors in self.load(training).items()}
+            for name, split in self.load(training).items():
+                self.datasets[name] = split if isinstance(split, Dataset) else self.dataset_class(*split)
 
     def train_dataloader(self) -> DataLoader:
         dataset, (world_size, rank) = self.datasets["train"], self._world()
@@ -122,9 +123,13 @@ class InMemoryDataModule(LightningDataModule):
         return self._eval_dataloader("test")
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, ...], dataloader_idx: int) -> tuple[Tensor, ...]:
-        """Augment the inputs of a training batch."""
+        """Augment a training batch."""
         if self.augmentation is None or self.trainer is None or not self.trainer.training:
             return batch
+        return self.augment(batch)
+
+    def augment(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """A training batch with its inputs augmented."""
         inputs, *targets = batch
         return self.augmentation(inputs), *targets
 

@@ -1,8 +1,8 @@
-"""What ``train.py predict`` leaves: a row for each sample in ``predictions.csv``, and words on the screen too."""
+"""What ``train.py predict`` leaves: a row for each sample in ``predictions.csv``, pictures, and words on the screen."""
 
 import csv
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -12,9 +12,11 @@ from torch import Tensor
 
 from lab.files import written_whole
 from lab.loggers import run_dir
+from lab.pictures import is_pictures, write_pictures
 
 SHOWN = 40  # rows on the screen
-Columns = dict[str, Tensor | Sequence[str | float]]
+Cell = str | float | PurePosixPath
+Columns = dict[str, Tensor | Sequence[Cell]]
 
 
 class PredictionsFile(BasePredictionWriter):
@@ -23,11 +25,22 @@ class PredictionsFile(BasePredictionWriter):
     The columns are the sample's index in the data, then each tensor or list (B,) by its name and each tensor (B, C) by
     its name and column. Where one of them holds words, people want to read them: the first rows are printed as a table.
     Under several processes the rows of all are gathered and sorted.
+
+    A column of pictures, bytes (B, H, W) or (B, 3, H, W) or a list of B such, is written at full size to
+    ``<run>/predictions/<name>_<index>.png`` by the process that has it, and the paths stand in its place: in the file
+    and in what ``predict_step`` returned, so that Lightning, which keeps that to the end, keeps no pixels.
     """
 
     def __init__(self) -> None:
-        super().__init__(write_interval="epoch")
+        super().__init__(write_interval="batch_and_epoch")
         self.path: Path | None = None
+
+    def write_on_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, prediction: Columns, batch_indices: Sequence[int], *_: Any
+    ) -> None:
+        for name, values in prediction.items():
+            if is_pictures(name, values):
+                prediction[name] = write_pictures(name, values, batch_indices, run_dir(trainer))
 
     def write_on_epoch_end(
         self,
@@ -59,15 +72,15 @@ def _header(batch: Columns) -> list[str]:
     ]
 
 
-def _rows(batch: Columns) -> list[list[str | float]]:
-    columns: list[Sequence[str | float]] = []
+def _rows(batch: Columns) -> list[list[Cell]]:
+    columns: list[Sequence[Cell]] = []
     for values in batch.values():
         tensors = isinstance(values, Tensor)
         columns += [column.tolist() for column in values.reshape(len(values), -1).unbind(1)] if tensors else [values]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _show(header: Sequence[str], rows: Sequence[Sequence[str | float]]) -> None:
+def _show(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     """Print the first rows, columns of words to the left and numbers to the right."""
     cells = [[name.replace("_", " ") for name in header]]
     cells += [[f"{value:.3f}" if isinstance(value, float) else str(value) for value in row] for row in rows[:SHOWN]]

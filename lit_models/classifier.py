@@ -48,13 +48,7 @@ class LitClassifier(LitTask):
 
     def setup(self, stage: str) -> None:
         """Hold the number of classes of the data and of the network against ``num_classes``."""
-        in_data = getattr(self.trainer.datamodule, "num_classes", self.num_classes)
-        in_net = getattr(self.net, "num_classes", self.num_classes)
-        if in_data > self.num_classes or in_net != self.num_classes:
-            raise ValueError(
-                f"the data has {in_data} classes, the task num_classes={self.num_classes} and the network "
-                f"{in_net} outputs: set model.num_classes and model.net.num_classes to {in_data}."
-            )
+        self.check_classes(self.num_classes)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """The logits (B, C) of the inputs."""

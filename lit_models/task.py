@@ -64,6 +64,16 @@ class LitTask(LightningModule):
             self.log("train/loss", loss_sum / sample_count)
         self._loss_sum, self._sample_count = torch.zeros(()), 0
 
+    def check_classes(self, num_classes: int) -> None:
+        """Raise ValueError unless the data and the network have the classes of the task."""
+        in_data = getattr(self.trainer.datamodule, "num_classes", num_classes)
+        in_net = getattr(self.net, "num_classes", num_classes)
+        if in_data > num_classes or in_net != num_classes:
+            raise ValueError(
+                f"the data has {in_data} classes, the task num_classes={num_classes} and the network "
+                f"{in_net} outputs: set model.num_classes and model.net.num_classes to {in_data}."
+            )
+
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:

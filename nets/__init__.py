@@ -17,6 +17,7 @@ from nets.attention import (
     softmax_kernel,
 )
 from nets.autoencoder import Autoencoder, TiedAutoencoder
+from nets.conv_net import ConvNet
 from nets.corruption import GaussianNoise, RandomMask
 from nets.graph import GAT, GCN
 from nets.graph_layers import normalized_adjacency
@@ -26,7 +27,9 @@ from nets.replicas import call_replicas, replica_metrics, stack_replicas, take_r
 from nets.sampling import greedy_search, sample_search
 from nets.search import Hypotheses, beam_search
 from nets.sequence_models import RecurrentClassifier, RecurrentLanguageModel
+from nets.tiling import tiled_logits
 from nets.transformer import TransformerEncoderLayer
+from nets.unet import UNet
 from nets.vit import VisionTransformer
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Autoencoder",
+    "ConvNet",
     "GRULayer",
     "GaussianNoise",
     "Hypotheses",
@@ -49,6 +53,7 @@ __all__ = [
     "RelativeAttention1d",
     "TiedAutoencoder",
     "TransformerEncoderLayer",
+    "UNet",
     "VisionTransformer",
     "attention_rollout",
     "beam_search",
@@ -69,4 +74,5 @@ __all__ = [
     "softmax_kernel",
     "stack_replicas",
     "take_replica",
+    "tiled_logits",
 ]

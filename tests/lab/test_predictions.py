@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import LightningModule, Trainer
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from lab.predictions import SHOWN, PredictionsFile
 from lit_models import LitImageClassifier
@@ -74,3 +78,71 @@ def test_numbers_alone_are_not_printed(
 ) -> None:
     write([{"class": torch.tensor([2, 0])}], [[0, 1]], make_trainer, task)
     assert capsys.readouterr().out == ""
+
+
+class Painter(LightningModule):
+    """Predicts, for numbers n, a picture of n pixels, a colour picture of one, and a number."""
+
+    def __init__(self, words: bool = False) -> None:
+        super().__init__()
+        self.words = words
+
+    def predict_step(self, numbers: Tensor, batch_idx: int) -> dict[str, Any]:
+        sizes = [torch.full((1, n), n, dtype=torch.uint8) for n in numbers.tolist()]
+        colours = numbers.byte().view(-1, 1, 1, 1).expand(-1, 3, 1, 1)
+        words = {"word": [f"word{n}" for n in numbers.tolist()]} if self.words else {}
+        return {"mask": sizes, "half": numbers / 2, "seen": colours, **words}
+
+
+def paint(trainer: Trainer, **arguments: bool) -> tuple[Path, list[dict[str, Any]]]:
+    """The run folder, and what Lightning has kept of five predictions."""
+    loader = DataLoader(torch.arange(1, 6), batch_size=2)
+    return Path(trainer.logger.log_dir), trainer.predict(Painter(**arguments), loader)
+
+
+def test_pictures_are_files_and_their_paths_a_column(
+    make_trainer: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = paint(make_trainer(callbacks=[PredictionsFile()]))
+    with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[1] == {
+        "index": "1",
+        "mask": "predictions/mask_0001.png",
+        "half": "1",
+        "seen": "predictions/seen_0001.png",
+    }
+    for index, row in enumerate(rows):
+        for name, size in {"mask": (index + 1, 1), "seen": (1, 1)}.items():
+            with Image.open(folder / row[name]) as picture:
+                assert picture.size == size and set(picture.tobytes()) == {index + 1}
+    assert len(rows) == 5 and len(list((folder / "predictions").iterdir())) == 10
+    assert "mask" not in capsys.readouterr().out  # paths are no words to read
+
+
+def test_words_beside_pictures_are_printed(make_trainer: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    paint(make_trainer(callbacks=[PredictionsFile()]), words=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert any(
+        line.split() == ["predictions/mask_0002.png", "1.500", "predictions/seen_0002.png", "word3"] for line in lines
+    )
+
+
+def test_no_pixels_are_kept_to_the_end(make_trainer: Callable) -> None:
+    _, kept = paint(make_trainer(callbacks=[PredictionsFile()]))
+    assert [len(batch["mask"]) for batch in kept] == [2, 2, 1]
+    assert not any(
+        isinstance(picture, Tensor) for batch in kept for name in ("mask", "seen") for picture in batch[name]
+    )
+
+
+def test_every_process_writes_the_pictures_it_has(make_trainer: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Trainer, "is_global_zero", False)
+    folder, _ = paint(make_trainer(callbacks=[PredictionsFile()]))
+    assert len(list((folder / "predictions").iterdir())) == 10 and not (folder / "predictions.csv").exists()
+
+
+def test_a_fast_development_run_writes_no_pictures(make_trainer: Callable, tmp_path: Path) -> None:
+    trainer = make_trainer(callbacks=[PredictionsFile()], fast_dev_run=True)
+    trainer.predict(Painter(), DataLoader(torch.arange(1, 6), batch_size=2))
+    assert not list(tmp_path.rglob("*.png"))

@@ -1,0 +1,124 @@
+"""Photographs of cats and dogs: which pixels are the pet's?"""
+
+from http.client import HTTPException
+from pathlib import Path
+
+from torch import nn
+from torch.utils.data import Dataset
+
+from datamodules.image_pairs import VOID, ImagePairs, SegmentationDataModule, read_pairs
+from datamodules.in_memory import check_images, split_indices
+from lab.downloads import data_root
+from lab.errors import LabError
+
+PET, GROUND, BORDER = 1, 2, 3  # the values of a trimap
+CLASS_OF_BORDER = {"void": VOID, "class": 2}
+REMEDY = (
+    "set --data.root or ARCHLAB_DATA to the folder that holds oxford-iiit-pet, get its 800 MB by "
+    "torchvision.datasets.OxfordIIITPet(root, download=True), or use ShapesDataModule (configs/unet_shapes.yaml), "
+    "which needs no files"
+)
+
+
+class OxfordPetDataModule(SegmentationDataModule):
+    """7,349 photographs of cats and dogs of 37 breeds, with trimaps: 3,680 train and validate, 3,669 test.
+
+    "Cats and Dogs" (Parkhi et al., 2012), https://www.robots.ox.ac.uk/~vgg/publications/2012/parkhi12a/. Reads
+    ``<root>/oxford-iiit-pet/images/<name>.jpg`` and ``annotations/trimaps/<name>.png`` of the names in
+    ``annotations/trainval.txt`` and ``annotations/test.txt``, the layout of torchvision; a part of the names will do.
+
+    Training photographs are squashed to a square; the others are served at their full sizes, one a batch, so that
+    metrics are those of the photographs. All stay in memory as bytes, which for the full test split are gigabytes.
+
+    Args:
+        root: folder of data sets; None stands for the environment variable ARCHLAB_DATA, else ``data``.
+        border: what the pixels between pet and background are: "void" for none that counts, or "class" for a third one.
+        image_size: side of the training photographs, in pixels, ≥ 1.
+        val_fraction: share of the trainval photographs that validates, in (0, 1).
+        batch_size: training samples in a batch, per process, ≥ 1.
+        augmentation: applied to the images and masks of each training batch.
+        seed: seed of the split and of the order of the training samples.
+
+    Shapes:
+        a training batch: images (B, 3, S, S) of values in [0, 1], masks (B, S, S) of 0 "background", 1 "pet", and
+        ``VOID`` or 2 "border", with S the image_size; other batches: images (1, 3, H, W), masks (1, H, W)
+
+    Raises:
+        ValueError: when an argument is out of its range.
+        LabError: when files are missing and cannot be downloaded, or are damaged.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        border: str = "void",
+        image_size: int = 128,
+        val_fraction: float = 0.1,
+        batch_size: int = 16,
+        augmentation: nn.Module | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size=batch_size, eval_batch_size=1, seed=seed, augmentation=augmentation)
+        check_images(val_fraction, flatten=False, augmentation=augmentation)
+        if border not in CLASS_OF_BORDER:
+            raise ValueError(f'border must be "void" or "class", but it is "{border}".')
+        if image_size < 1:
+            raise ValueError(f"image_size must be at least 1, but it is {image_size}.")
+        self.image_size, self.val_fraction = image_size, val_fraction
+        self.classes = {PET: 1, GROUND: 0, BORDER: CLASS_OF_BORDER[border]}
+        self.class_names = ("background", "pet") if border == "void" else ("background", "pet", "border")
+        self.num_classes = len(self.class_names)
+        self.folder = data_root(root) / "oxford-iiit-pet"
+
+    def prepare_data(self) -> None:
+        """Download the full data set where there is nothing of it; with files there, nothing is written."""
+        if (self.folder / "images").is_dir() or (self.folder / "annotations").is_dir():
+            return
+        from torchvision.datasets import OxfordIIITPet
+
+        try:
+            OxfordIIITPet(self.folder.parent, download=True)
+        except (OSError, RuntimeError, HTTPException, EOFError) as error:
+            raise LabError(
+                f"the photographs are not in {self.folder} and cannot be downloaded ({error or type(error).__name__}): "
+                f"{REMEDY}."
+            ) from error
+
+    def load(self, training: bool) -> dict[str, Dataset]:
+        pairs = self._listed("trainval" if training else "test")
+        if not training:
+            return {"test": ImagePairs(*read_pairs(pairs, "RGB", self.classes))}
+        train, val = split_indices(len(pairs), self.val_fraction, self.seed)
+        train, val = ([pairs[number] for number in numbers] for numbers in (train.tolist(), val.tolist()))
+        return {
+            "train": ImagePairs(*read_pairs(train, "RGB", self.classes, self.image_size)),
+            "val": ImagePairs(*read_pairs(val, "RGB", self.classes)),
+        }
+
+    def _listed(self, split: str) -> list[tuple[Path, Path]]:
+        """The photographs of an official split, each with its trimap."""
+        images, annotations = self.folder / "images", self.folder / "annotations"
+        names = read_list(annotations / f"{split}.txt")
+        pairs = [(images / f"{name}.jpg", annotations / "trimaps" / f"{name}.png") for name in names]
+        for path in (path for pair in pairs for path in pair):
+            if not path.is_file():
+                raise LabError(f"{path} is missing, though {split}.txt lists it: {REMEDY}.")
+        return pairs
+
+
+def read_list(path: Path) -> list[str]:
+    """The names in a list of photographs, a line each with its class, species and breed, which are passed over.
+
+    Raises:
+        LabError: when the list is missing, no text, or empty.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise LabError(f"{path} is missing: {REMEDY}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{path} cannot be read as a list of photographs ({error}): replace it.") from error
+    names = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+    if not names:
+        raise LabError(f"{path} must list photographs, a line each, but lists none.")
+    return names

@@ -1,0 +1,64 @@
+"""Pictures among the predictions: a file each, at the size they have.
+
+Letters: B batch, H height, W width.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lab.files import written_whole
+
+FOLDER = PurePosixPath("predictions")
+
+
+def is_pictures(name: str, values: Any) -> bool:
+    """Whether a column holds pictures rather than numbers or words.
+
+    Args:
+        name: the name of the column.
+        values: its values, one a sample.
+
+    Shapes:
+        pictures: bytes (B, H, W) or (B, 3, H, W), or B of (H, W) or (3, H, W), whose sizes may differ
+
+    Raises:
+        ValueError: when they have the shape of pictures but are no bytes, or have other channels than one or three.
+    """
+    tensors = [values] if isinstance(values, Tensor) else [value for value in values if isinstance(value, Tensor)]
+    batched = int(isinstance(values, Tensor))
+    shapes = [tensor.shape[batched:] for tensor in tensors]
+    if not any(len(shape) >= 2 for shape in shapes):
+        return False
+    for tensor, shape in zip(tensors, shapes, strict=True):
+        if tensor.dtype != torch.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[0] == 3)):
+            raise ValueError(
+                f"A picture is a uint8 tensor of the shape (H, W) or (3, H, W), but {name!r} of the prediction holds "
+                f"{tensor.dtype} of the shape {tuple(shape)}: change what predict_step returns."
+            )
+    return True
+
+
+def write_pictures(
+    name: str, pictures: Tensor | Sequence[Tensor], indices: Sequence[int], folder: Path | None
+) -> list[PurePosixPath]:
+    """Write ``<folder>/predictions/<name>_<index>.png`` of each picture, and give the paths within the folder.
+
+    Args:
+        name: the name of the column.
+        pictures: bytes, as ``is_pictures`` describes them.
+        indices: the index of each in the data, B integers ≥ 0.
+        folder: the run folder; None writes nothing.
+    """
+    from PIL import Image
+
+    paths = [FOLDER / f"{name}_{index:04d}.png" for index in indices]
+    for picture, path in zip(pictures, paths, strict=True):
+        if folder is not None:
+            pixels = picture.movedim(0, -1) if picture.ndim == 3 else picture
+            with written_whole(folder / path) as part:
+                Image.fromarray(pixels.cpu().contiguous().numpy()).save(part)
+    return paths

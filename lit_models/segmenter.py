@@ -1,0 +1,183 @@
+"""Semantic segmentation: a class for every pixel."""
+
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from lit_models.boundary import BoundaryFScore
+from lit_models.overlap import dice_loss, overlap_scores
+from lit_models.task import LitTask
+from nets import tiled_logits
+from nets.tiling import check_tiles
+
+LOSSES = ("cross_entropy", "dice", "cross_entropy+dice")
+
+
+class LitSegmenter(LitTask):
+    r"""Trains a network that gives every pixel of an image its class.
+
+    The loss is the cross-entropy of the pixels, the soft Dice loss (``dice_loss``), or their sum. Logs ``train/loss``;
+    for ``val`` and ``test`` the ``loss``, the mean ``iou`` over the classes of the intersection over union, the mean
+    Dice coefficient ``dice`` and the share of right pixels ``acc``, all from the pixels of the whole split; for
+    ``test`` also ``iou_<class>`` and ``boundary_f``, see ``BoundaryFScore``. Void pixels count in none of them.
+
+    Args:
+        net: from images (B, I, H, W) to logits (B, C, H, W).
+        num_classes: number of classes C, ≥ 2.
+        loss: "cross_entropy", "dice" or "cross_entropy+dice".
+        ignore_index: the label of void pixels.
+        tile_size: larger images are evaluated in tiles of that side, in pixels, see ``tiled_logits``; None for whole.
+        tile_overlap: pixels that neighbouring tiles share, in [0, ``tile_size``).
+        input_size: images of another size are evaluated at that side, in pixels, and the logits brought back to the
+            size of the image; None for as they are.
+        boundary_tolerance: pixels by which a boundary may be off, ≥ 0; None leaves ``boundary_f`` out, as it should
+            where a void band lies between the classes.
+        optimizer: from parameters to an optimizer; AdamW with torch's defaults when None.
+        scheduler: from an optimizer to a learning-rate scheduler; see ``LitTask``.
+
+    Shapes:
+        batch: images (B, I, H, W), masks (B, H, W) of integers in [0, C), or ``ignore_index``
+
+    Raises:
+        ValueError: when an argument is out of its range, the data or the network do not have ``num_classes``, or masks
+            do not fit their images.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        num_classes: int = 2,
+        loss: str = "cross_entropy",
+        ignore_index: int = 255,
+        tile_size: int | None = None,
+        tile_overlap: int = 32,
+        input_size: int | None = None,
+        boundary_tolerance: int | None = 2,
+        optimizer: OptimizerCallable | None = None,
+        scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__(net, optimizer, scheduler)
+        self.save_arguments()
+        if num_classes < 2:
+            raise ValueError(f"num_classes must be at least 2, but it is {num_classes}.")
+        if loss not in LOSSES:
+            raise ValueError(f'loss must be one of {", ".join(LOSSES)}, but it is "{loss}".')
+        if 0 <= ignore_index < num_classes:
+            raise ValueError(f"ignore_index must be no class, 0 … {num_classes - 1}, but it is {ignore_index}.")
+        if tile_size is not None:
+            check_tiles(tile_size, tile_overlap)
+        if input_size is not None and (input_size < 1 or tile_size is not None):
+            raise ValueError(
+                f"input_size must be at least 1 and stand without tile_size, but they are {input_size} and {tile_size}."
+            )
+        self.num_classes, self.loss, self.ignore_index = num_classes, loss, ignore_index
+        self.tile_size, self.tile_overlap, self.input_size = tile_size, tile_overlap, input_size
+        self.confusion = MulticlassConfusionMatrix(num_classes, ignore_index=ignore_index)
+        self.boundary = None if boundary_tolerance is None else BoundaryFScore(boundary_tolerance, ignore_index)
+
+    def setup(self, stage: str) -> None:
+        """Hold the number of classes of the data and of the network against ``num_classes``."""
+        self.check_classes(self.num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The logits (B, C, H, W) of the images."""
+        return self.segment(images)
+
+    def segment(self, images: Tensor) -> Tensor:
+        """The logits (B, C, H, W) of images of any size, in tiles or at the network's size as the arguments say."""
+        sides = tuple(images.shape[-2:])
+        if self.input_size is not None and sides != (self.input_size, self.input_size):
+            resized = F.interpolate(images, (self.input_size,) * 2, mode="bilinear", antialias=True)
+            return F.interpolate(self.net(resized), sides, mode="bilinear")
+        if self.tile_size is not None and max(sides) > self.tile_size:
+            return tiled_logits(self.net, images, self.tile_size, self.tile_overlap)
+        return self.net(images)
+
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
+        images, masks = batch
+        if batch_idx == 0:
+            self._check(images, masks)
+        return self.track(self._loss(self.net(images), masks.long()), len(images))
+
+    def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
+        return self._evaluate("val", batch)
+
+    def test_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
+        return self._evaluate("test", batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_scores("test")
+        if self.boundary is not None:
+            self.log("test/boundary_f", self.boundary)
+
+    def predict_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
+        """Masks and overlays as pictures of the image's size, and the share of the pixels that each class has.
+
+        Shapes:
+            images (B, I, H, W) -> mask (B, H, W) and overlay (B, 3, H, W) of bytes, share (B, C)
+        """
+        images = batch[0]
+        predicted = self.segment(images).argmax(dim=1)
+        classes = F.one_hot(predicted, self.num_classes).movedim(-1, 1).bool()  # (B, C, H, W)
+        shares = classes.float().mean(dim=(2, 3))
+        return {"mask": predicted.byte(), "overlay": draw_overlays(images, classes), "share": shares}
+
+    def _loss(self, logits: Tensor, masks: Tensor) -> Tensor:
+        logits, loss = logits.float(), 0.0
+        if "cross_entropy" in self.loss:
+            # The mean over the pixels that are known; of a batch without any the sum, 0, and not 0/0.
+            known = (masks != self.ignore_index).sum().clamp(min=1)
+            loss = F.cross_entropy(logits, masks, ignore_index=self.ignore_index, reduction="sum") / known
+        return loss + dice_loss(logits, masks, self.ignore_index) if "dice" in self.loss else loss
+
+    def _evaluate(self, split: str, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        images, masks = batch[0], batch[1].long()
+        self._check(images, masks)
+        logits = self.segment(images)
+        loss, predicted = self._loss(logits, masks), logits.argmax(dim=1)
+        self.log(f"{split}/loss", loss, batch_size=len(images), sync_dist=True)
+        self.confusion.update(predicted, masks)
+        if split == "test" and self.boundary is not None:
+            self.boundary.update(predicted, masks)
+        return {"loss": loss}
+
+    def _log_scores(self, split: str) -> None:
+        scores = overlap_scores(self.confusion.compute())
+        self.confusion.reset()
+        names = getattr(self.trainer.datamodule, "class_names", None) or map(str, range(self.num_classes))
+        logged = {"iou": scores["iou"].nanmean(), "dice": scores["dice"].nanmean(), "acc": scores["acc"]}
+        if split == "test":
+            logged |= {f"iou_{name}": iou for name, iou in zip(names, scores["iou"], strict=False)}
+        self.log_dict({f"{split}/{name}": value.float() for name, value in logged.items()}, sync_dist=True)
+
+    def _check(self, images: Tensor, masks: Tensor) -> None:
+        if masks.shape != (len(images), *images.shape[-2:]):
+            raise ValueError(
+                f"masks must have the sizes of their images, {(len(images), *images.shape[-2:])}, "
+                f"but have {tuple(masks.shape)}."
+            )
+        wrong = masks[(masks < 0) | (masks >= self.num_classes) & (masks != self.ignore_index)]
+        if len(wrong):
+            raise ValueError(
+                f"a mask holds the class {int(wrong[0])}, but num_classes={self.num_classes} allows 0 … "
+                f"{self.num_classes - 1}, and {self.ignore_index} for void: set model.num_classes and "
+                f"model.net.num_classes, or mend the mask."
+            )
+
+
+def draw_overlays(images: Tensor, classes: Tensor) -> Tensor:
+    """Images under the colours of their classes.
+
+    Shapes:
+        images (B, 1 or 3, H, W) in [0, 1], classes (B, C, H, W) of booleans -> (B, 3, H, W) of bytes
+    """
+    from torchvision.utils import draw_segmentation_masks
+
+    pixels = (255 * images.float().clamp(0, 1)).round().byte().expand(-1, 3, -1, -1)
+    pairs = zip(pixels.cpu(), classes.cpu(), strict=True)
+    return torch.stack([draw_segmentation_masks(image, masks, alpha=0.5) for image, masks in pairs])
