@@ -1,5 +1,8 @@
 """The U-Net: an encoder, a decoder, and the skip connections that hand what is fine from one to the other."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -108,7 +111,8 @@ class UNet(nn.Module):
 
     def _run(self, block: nn.Module, maps: Tensor) -> Tensor:
         if self.checkpoint_activations and self.training and torch.is_grad_enabled():
-            return checkpoint(block, maps, use_reentrant=False)
+            contexts = nullcontext(), _without_statistics(block)
+            return checkpoint(block, maps, use_reentrant=False, context_fn=lambda: contexts)
         return block(maps)
 
     def _check(self, images: Tensor) -> None:
@@ -121,6 +125,21 @@ class UNet(nn.Module):
                 f"depth={self.depth} needs images of at least {2**self.depth} pixels a side, but they are "
                 f"{tuple(images.shape[-2:])}: take a smaller depth, or larger images."
             )
+
+
+@contextmanager
+def _without_statistics(block: nn.Module) -> Iterator[None]:
+    """No update of the running means inside: what is computed again has been counted already."""
+    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.num_batches_tracked.sub_(1)
 
 
 def _double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
