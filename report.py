@@ -10,11 +10,14 @@ import torch
 from callbacks import (
     HANDOUT_TREE,
     HANDOUT_WORDS,
+    distortion_curves,
     draw_attention_statistics,
+    draw_distortion_curves,
     draw_gradient_norms,
     draw_reconstruction_grid,
     draw_repeats,
     draw_search_tree,
+    draw_segmentation_maps,
     draw_superposition,
     gradients_of,
     reconstruct,
@@ -31,6 +34,7 @@ DOCS, RUNS = Path("docs"), Path("runs")
 WITH_AND_WITHOUT_SCALE = ("vit_digits", "vit_digits_unscaled")
 SHOWN = 6  # reconstructions of an experiment
 HONEST, COMMUNITIES = "18 languages, no name in two splits", "two communities, the handout's test members"
+CROP = (slice(120, 280), slice(160, 320))  # rows and columns of a slice through neurons
 COPIED = {  # figure of docs: the grid, its row, and the figure of a run
     "surname_classifier_confusion_matrix_test": ("surname_classifier", HONEST, "confusion_matrix_test_*.png"),
     "surname_classifier_reliability": ("surname_classifier", HONEST, "reliability_*.png"),
@@ -38,6 +42,9 @@ COPIED = {  # figure of docs: the grid, its row, and the figure of a run
     "karate_club_communities": ("gcn_karate_club", "four communities, one label each", "node_embeddings.gif"),
     "gcn_cora": ("cora", "GCN", "node_embeddings_test_*.png"),
     "gat_attention_entropy": ("cora", "GAT", "graph_attention_entropy_test_*.png"),
+    "unet_shapes": ("unet_shapes", "U-Net, with skips", "segmentation_test_*.png"),
+    "unet_pets": ("unet_pets", "U-Net, with skips", "segmentation_test_*.png"),
+    "unet_membrane": ("unet_membrane", "U-Net, with skips", "segmentation_test_*.png"),
     "gat_attention_neighborhood": ("cora", "GAT", "graph_attention_neighborhood_test_*.png"),
 }
 
@@ -65,7 +72,7 @@ def draw_grid(grid: Grid) -> None:
             repeats = [read_metrics(run) for run in grid.runs(cell, RUNS).values()]
             if repeats:
                 curves = [curve for metrics in repeats for curve in replica_values(metrics, metric)]
-                panels.setdefault(f"{group}, {cell.column}", {})[line] = curves
+                panels.setdefault(", ".join(filter(None, (group, cell.column))), {})[line] = curves
         if panels:
             _save(draw_repeats(panels, label), f"{grid.name}_{metric.replace('/', '_')}")
 
@@ -113,6 +120,35 @@ def draw_gradient_flow_of(grid: Grid) -> None:
         _save(figure, grid.name)
 
 
+def draw_distortions_of(grid: Grid) -> None:
+    """Draw the accuracy under each distortion, a figure a column, a line a row."""
+    for column in grid.columns:
+        panels: dict[str, dict[str, list]] = {}
+        for cell in grid.cells:
+            for run in grid.runs(cell, RUNS).values() if cell.column == column else ():
+                for distortion, curve in distortion_curves(read_metrics(run)).items():
+                    panels.setdefault(distortion, {}).setdefault(cell.row, []).append(curve)
+        if panels:
+            _save(draw_distortion_curves(panels), f"cnn_shapes_{column.split()[0]}_head")
+
+
+def draw_crop_of(grid: Grid) -> None:
+    """Draw one crop of a test image as every row of a grid segments it."""
+    predictions = {}
+    for cell in grid.cells:
+        for run in list(grid.runs(cell, RUNS).values())[:1]:
+            task, data = load_run(run)
+            data.setup("test")
+            image, mask = data.datasets["test"][0]
+            with torch.no_grad():
+                predictions[cell.row.rpartition(", ")[2]] = task.segment(image[None]).argmax(dim=1)[0][CROP]
+    if predictions:
+        images, masks = [image[(slice(None), *CROP)]] * len(predictions), [mask[CROP]] * len(predictions)
+        names, given = list(data.class_names), list(predictions.values())
+        figure = draw_segmentation_maps(images, masks, given, names, task.ignore_index, list(predictions))
+        _save(figure, f"{grid.name}_crop")
+
+
 def copy_figures(grids: Mapping[str, Grid]) -> None:
     """Copy what the first run of a row drew to ``docs``, by ``COPIED``."""
     for name, (of_grid, row, pattern) in COPIED.items():
@@ -143,6 +179,8 @@ if __name__ == "__main__":
         draw_reconstructions_of(grids["autoencoder_mnist"])
         draw_superposition_of(grids["superposition"])
         draw_gradient_flow_of(grids["gradient_flow"])
+        draw_distortions_of(grids["cnn_shapes"])
+        draw_crop_of(grids["unet_membrane"])
         copy_figures(grids)
         _save(draw_search_tree(HANDOUT_TREE, HANDOUT_WORDS, beam_width=2), "beam_search")
     except LabError as error:

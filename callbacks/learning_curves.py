@@ -98,7 +98,7 @@ def draw_repeats(
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    columns = min(3, len(panels))
+    columns = 2 if len(panels) == 4 else min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(3.6 * columns + 0.6, 2.9 * rows + 0.3), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=not xlabels, sharey=True, squeeze=False)

@@ -92,7 +92,12 @@ class SegmentationMaps(Callback):
 
 
 def draw_segmentation_maps(
-    images: list[Tensor], masks: list[Tensor], predictions: list[Tensor], class_names: list[str], ignore_index: int
+    images: list[Tensor],
+    masks: list[Tensor],
+    predictions: list[Tensor],
+    class_names: list[str],
+    ignore_index: int,
+    row_names: Sequence[str] = (),
 ) -> "Figure":
     """A row an example: the image, the truth, the prediction, and the errors.
 
@@ -107,6 +112,7 @@ def draw_segmentation_maps(
         predictions: the predicted one.
         class_names: the name of each class.
         ignore_index: the label of void pixels in the masks.
+        row_names: what stands before each row, such as the network that predicted; nothing when empty.
 
     Shapes:
         images (I, H, W), masks (H, W), predictions (H, W), each with H and W of its own
@@ -131,8 +137,8 @@ def draw_segmentation_maps(
     errors = "errors" if len(class_names) == 2 else "errors (predicted class)"
     for axes, title in zip(grid[0], ("image", "truth", "prediction", errors), strict=True):
         axes.set_title(title, fontsize=11)
-    for row, example in zip(grid, examples, strict=True):
-        _draw_example(row, *example, _palette(len(class_names)), ignore_index)
+    for row, example, name in zip(grid, examples, row_names or [""] * len(examples), strict=True):
+        _draw_example(row, *example, _palette(len(class_names)), ignore_index, name)
     return figure
 
 
@@ -151,7 +157,13 @@ def _check(number: int, image: Tensor, mask: Tensor, prediction: Tensor, num_cla
 
 
 def _draw_example(
-    row: Sequence["Axes"], image: Tensor, mask: Tensor, prediction: Tensor, palette: Tensor, ignore_index: int
+    row: Sequence["Axes"],
+    image: Tensor,
+    mask: Tensor,
+    prediction: Tensor,
+    palette: Tensor,
+    ignore_index: int,
+    name: str,
 ) -> None:
     void = mask == ignore_index
     truth = mask.masked_fill(void, 0)
@@ -166,7 +178,7 @@ def _draw_example(
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_color("0.8")
-    score = _score(mask[~void], prediction[~void])
+    score = "\n\n".join(filter(None, (name, _score(mask[~void], prediction[~void]))))
     row[0].set_ylabel(score, fontsize=10, rotation=0, ha="right", va="center", labelpad=8)
 
 

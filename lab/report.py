@@ -17,6 +17,7 @@ from lab.runs import fit_minutes, read_metrics, run_versions
 HEADER = "| experiment | result on the test split | seeds | reference | fit, wall-clock | command |"
 # What a row shows, the first that the runs have: its name, its digits, and whether more is better.
 SCORES = {
+    "test/iou": ("mean IoU", ".4f", True),
     "test/acc": ("accuracy", ".4f", True),
     "test/rse": ("relative squared error", ".2g", False),
     "probe/test_acc": ("accuracy of a linear probe", ".4f", True),

@@ -1,7 +1,8 @@
 """The U-Net: an encoder, a decoder, and the skip connections that hand what is fine from one to the other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +55,7 @@ class UNet(nn.Module):
         base_channels: channels of the largest maps, doubled at every level below, ≥ 1.
         depth: levels n below the first, ≥ 1; an image needs 2ⁿ pixels a side.
         skip_connections: whether the decoder sees the encoder's maps.
+        widths: channels of every level, for another rule than doubling; None for base_channels · 2^level.
         upsampling: "transposed", a learnt 2×2 convolution of stride 2, or "bilinear", followed by a 1×1 convolution.
         checkpoint_activations: whether the maps inside a double convolution are computed again in the backward pass
             instead of kept: less memory, more time.
@@ -73,6 +75,7 @@ class UNet(nn.Module):
         base_channels: int = 32,
         depth: int = 4,
         skip_connections: bool = True,
+        widths: Sequence[int] | None = None,
         upsampling: str = "transposed",
         checkpoint_activations: bool = False,
     ) -> None:
@@ -86,12 +89,15 @@ class UNet(nn.Module):
             raise ValueError(f'upsampling must be "transposed" or "bilinear", but it is "{upsampling}".')
         self.in_channels, self.num_classes, self.depth = in_channels, num_classes, depth
         self.skip_connections, self.checkpoint_activations = skip_connections, checkpoint_activations
-        widths = [base_channels * 2**level for level in range(depth + 1)]
+        widths = list(widths or [base_channels * 2**level for level in range(depth + 1)])
+        if len(widths) != depth + 1 or min(widths) < 1:
+            raise ValueError(f"widths must be depth + 1 = {depth + 1} numbers from 1 on, but they are {widths}.")
         self.encoder = nn.ModuleList(map(_double_convolution, [in_channels, *widths[:-1]], widths))
-        self.upsample = nn.ModuleList(_upsample(2 * width, width, upsampling) for width in widths[:-1])
+        self.upsample = nn.ModuleList(map(partial(_upsample, kind=upsampling), widths[1:], widths))
         seen = 2 if skip_connections else 1
         self.decoder = nn.ModuleList(_double_convolution(seen * width, width) for width in widths[:-1])
-        self.output = nn.Conv2d(base_channels, num_classes, 1)
+        self.output = nn.Conv2d(widths[0], num_classes, 1)
+        self.to(memory_format=torch.channels_last)  # a pixel's channels side by side: a tenth to a quarter faster
 
     def forward(self, images: Tensor) -> Tensor:
         self._check(images)
