@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from first_losses import first_losses
+from image_files import write_membrane, write_pets
 from planetoid_raw import write_planetoid
 from running import DIGITS
 
@@ -30,6 +31,8 @@ def data_root(tmp_path) -> Path:
         labels = (np.arange(length) % 10).astype(np.uint8).tobytes()
         (raw / f"{split}-labels-idx1-ubyte").write_bytes(struct.pack(">4BI", 0, 0, 8, 1, length) + labels)
     write_planetoid(tmp_path / "data" / "Planetoid" / "Cora" / "raw", num_features=1433)
+    write_membrane(tmp_path / "data", num_slices=10, size=256)
+    write_pets(tmp_path / "data")
     return tmp_path / "data"
 
 

@@ -33,6 +33,7 @@ AREAS = {
     "half-disc": math.pi / 2,
     "moon": math.pi * 0.9**2 - lens(0.55, 0.9, 0.75),
 }
+CORNERS = {"circle": 0, "triangle": 3, "square": 4, "star": 10, "cross": 12, "ring": 0, "half-disc": 2, "moon": 2}
 POLYGONS = {
     "triangle": [(0.0, -1.0), (math.sqrt(3) / 2, 0.5), (-math.sqrt(3) / 2, 0.5)],
     "star": [
@@ -43,9 +44,8 @@ POLYGONS = {
 
 
 def draw(kind: str, size: int, center: tuple[float, float], radius: float, angle: float = 0.0) -> Tensor:
-    """One shape (S, S), from numbers of double precision."""
-    center, radius, angle = (torch.tensor([value], dtype=torch.float64) for value in (center, radius, angle))
-    return draw_coverage(torch.tensor([KINDS.index(kind)]), center, radius, angle, size)[0]
+    """One shape (S, S)."""
+    return draw_coverage(*(torch.tensor([value]) for value in (KINDS.index(kind), center, radius, angle)), size)[0]
 
 
 def is_inside(kind: str, x: float, y: float) -> bool:
@@ -103,17 +103,16 @@ def test_a_shape_moves_by_whole_pixels_and_grows_with_its_radius() -> None:
         assert torch.equal(larger[1::3, 1::3] > 0.5, here > 0.5)  # the middle one of 3×3 pixels
 
 
-@pytest.mark.parametrize("angle", [0.0, 0.4, math.pi / 4])
+@pytest.mark.parametrize("angle", [0.0, 0.4, 0.8])
 @pytest.mark.parametrize("kind", KINDS)
 def test_coverage_is_nearly_the_share_of_finer_pixels_inside(kind: str, angle: float) -> None:
     finer = draw(kind, 32 * 16, (16.3 * 16, 15.8 * 16), 12.0 * 16, angle) > 0.5
     share = finer.float().view(32, 16, 32, 16).mean(dim=(1, 3))
     coverage = draw(kind, 32, (16.3, 15.8), 12.0, angle)
     errors, cut = (coverage - share).abs(), (share > 0) & (share < 1)
-    assert errors[cut].mean() < 0.04  # corners are worse than sides
-    assert errors[~cut].max() < 0.05
-    if kind in ("circle", "ring"):  # no corners: an edge at 45° in a pixel's corner is the worst, ((√2 − 1)/2)² = 0.043
-        assert errors.max() < 0.05
+    assert errors[cut].mean() < 0.04
+    # Of straight edges the worst goes at 45° through a pixel's corner, ((√2 − 1)/2)² = 0.043; more is wrong at corners.
+    assert (errors > 0.05).sum() <= 2 * CORNERS[kind]
 
 
 def test_an_upright_square_covers_exact_shares_but_for_its_corners() -> None:
