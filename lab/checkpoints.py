@@ -94,7 +94,7 @@ def refuse_resplit(seed: int | None, data: dict[str, Any], saved: dict[str, Any]
         LabError: when they draw their splits, or their random numbers, differently.
     """
     before, after = _flat(saved["data"]), _flat(data)
-    splits = ("seed", "val_fraction", "test_fraction", "deduplicate", "source")
+    splits = ("seed", "val_fraction", "test_fraction", "deduplicate", "source", "fold", "num_folds", "num_val")
     pairs = {f"data.{key}": (before.get(key), after.get(key)) for key in splits}
     if seed is not None:
         pairs["seed_everything"] = (saved.get("seed_everything"), seed)
