@@ -93,7 +93,8 @@ def draw_repeats(
     Args:
         panels: for each panel's title, for each line's label, the steps and the values of every repeat.
         ylabel: the label of the axes, with its unit.
-        xlabels: the label of each panel's own horizontal axis; one axis for all, the optimizer's step, when empty.
+        xlabels: the label of each panel's own horizontal axis, instead of its title; one axis for all, the optimizer's
+            step, when empty.
     """
     from matplotlib import colormaps
     from matplotlib.figure import Figure
@@ -111,7 +112,7 @@ def draw_repeats(
             axes.plot(steps, values.mean(dim=0).numpy(), marker=".", color=colour, label=label)
             axes.fill_between(steps, values.amin(dim=0).numpy(), values.amax(dim=0).numpy(), color=colour, alpha=0.2)
             lowest, highest = min(lowest, values.min().item()), max(highest, values.max().item())
-        axes.set_title(title, fontsize=10)
+        axes.set_title("" if xlabels else title, fontsize=10)
         axes.grid(alpha=0.3)
     if lowest > 0 and highest > 10 * lowest:
         grid[0, 0].set_yscale("log")

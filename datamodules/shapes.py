@@ -24,7 +24,8 @@ CHUNK = 128  # images drawn at once, so that what belongs to them stays in the c
 class ShapesDataModule(InMemoryDataModule):
     r"""Circles, triangles, squares, stars, crosses, rings, half-discs and moons at random angles, places and sizes.
 
-    They are anti-aliased, light on a dark ground of random brightness; then pixels go missing (0), and noise is added.
+    They are anti-aliased, light on a dark ground of random brightness, and of several in an image the nearer is the
+    lighter, so that one sees which is in front; then pixels go missing (0), and noise is added.
     The masks are exact: a pixel belongs to the shape that covers its centre. A distortion of the test split is drawn
     from the same random numbers at every strength, so that strengths are compared on the same images.
 
@@ -145,7 +146,8 @@ class ShapesDataModule(InMemoryDataModule):
                 angles=math.radians(distortion["rotation"]) * (2 * angle[:, 0] - 1),
                 image_size=size,
             )
-            image = torch.lerp(image, 0.6 + 0.4 * bright[:, :, None], coverage)
+            bright = 0.6 + 0.4 * (number + bright[:, :, None]) / self.num_objects
+            image = torch.lerp(image, bright, coverage)
             mask = torch.where(coverage > 0.5, kinds[:, number, None, None].to(torch.uint8) + 1, mask)
         if distortion["occlusion"] > 0:
             hidden = self._square(of_images[:, 1:3], round(distortion["occlusion"] * size))
