@@ -10,6 +10,7 @@ process of its own takes beyond the network, AdamW's state and the batch. The da
 """
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.memory import fresh_peak_bytes
+from benchmarks.memory import peaks_apart
 from benchmarks.scaling import seconds_of
 from benchmarks.timing import Comparison, Measurement, alternate, machine
 from benchmarks.unet_peers import ClassicUNet, smp_name, smp_unet
@@ -84,13 +85,11 @@ def compare(setting: Setting, rounds: int, steps: int) -> Comparison:
     if setting.mode == TRAINING:
         names.insert(len(OPTIONS), f"{OURS}, {CHECKPOINTED}")
     where = machine()
-    peaks = {}
-    for name in names:
-        print(f"{setting.mode}, memory: {name}", flush=True)
-        peaks[name] = fresh_peak_bytes(call_of, name, setting, device=setting.device)
+    peaks = dict(zip(names, peaks_apart(call_of, [(name, setting) for name in names], setting.device), strict=True))
     calls = {name: call_of(name, setting) for name in names}
     for call in calls.values():
         call()  # compiles, and makes the optimizer's state
+    gc.freeze()  # a collection of all that the compiler leaves takes half a second of whichever contender it meets
     seconds = alternate({name: partial(_seconds, call, steps) for name, call in calls.items()}, rounds)
     measurements = [
         Measurement(

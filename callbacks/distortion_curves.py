@@ -53,6 +53,9 @@ class DistortionCurves(Callback):
                 "DistortionCurves needs a datamodule that can distort its test images, "
                 "such as datamodules.ShapesDataModule."
             )
+        for name, strengths in self.strengths.items():
+            for strength in strengths:
+                trainer.datamodule.check_distortion({name: strength})
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         measured = {
@@ -69,9 +72,10 @@ class DistortionCurves(Callback):
         """The accuracy on all images, of which every process classifies its share."""
         mine = slice(trainer.global_rank, None, trainer.world_size)
         images, labels = (tensor[mine] for tensor in trainer.datamodule.distorted_test(distortion))
+        like = next(pl_module.parameters())
         with undisturbed(pl_module), trainer.precision_plugin.forward_context():
             right = sum(
-                int((pl_module(part.to(pl_module.device)).argmax(dim=-1).cpu() == truth).sum())
+                int((pl_module(part.to(like)).argmax(dim=-1).cpu() == truth).sum())
                 for part, truth in zip(images.split(self.batch_size), labels.split(self.batch_size), strict=True)
             )
         counts = torch.tensor(gather(trainer, (right, len(labels)))).sum(dim=0)

@@ -92,8 +92,8 @@ class ShapesDataModule(InMemoryDataModule):
         self.radius, self.num_train, self.num_eval = radius, num_train, num_eval
         strengths = (rotation, translation, scale, pixel_dropout, noise, occlusion)
         self.distortion = dict(zip(RANGES, strengths, strict=True))
-        _check(self.distortion)
-        _check(test_distortion or {})
+        self.check_distortion(self.distortion)
+        self.check_distortion(test_distortion or {})
         self.test_distortion = {**self.distortion, **(test_distortion or {})}
         self.class_names = names[:num_classes]
 
@@ -111,8 +111,18 @@ class ShapesDataModule(InMemoryDataModule):
         Raises:
             ValueError: when a name is no distortion's, or a strength out of its range.
         """
-        _check(distortion)
+        self.check_distortion(distortion)
         return self._draw("test", {**self.test_distortion, **distortion})
+
+    @staticmethod
+    def check_distortion(distortion: Mapping[str, float]) -> None:
+        """Raise ValueError unless each name is a distortion's and each strength in its range."""
+        for name, strength in distortion.items():
+            if name not in RANGES:
+                raise ValueError(f'"{name}" is no distortion of shapes: there are {", ".join(RANGES)}.')
+            low, high = RANGES[name]
+            if not low <= strength <= high:
+                raise ValueError(f"{name} must be in [{low:g}, {high:g}], but it is {strength}.")
 
     def _draw(self, split: str, distortion: Mapping[str, float]) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(len(SPLITS) * self.seed + SPLITS.index(split))
@@ -179,12 +189,3 @@ class ShapesDataModule(InMemoryDataModule):
 
 def _chunks(length: int) -> Iterator[slice]:
     return (slice(first, first + CHUNK) for first in range(0, length, CHUNK))
-
-
-def _check(distortion: Mapping[str, float]) -> None:
-    for name, strength in distortion.items():
-        if name not in RANGES:
-            raise ValueError(f'"{name}" is no distortion of shapes: there are {", ".join(RANGES)}.')
-        low, high = RANGES[name]
-        if not low <= strength <= high:
-            raise ValueError(f"{name} must be in [{low:g}, {high:g}], but it is {strength}.")

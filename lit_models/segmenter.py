@@ -89,17 +89,18 @@ class LitSegmenter(LitTask):
         """The logits (B, C, H, W) of images of any size, in tiles or at the network's size as the arguments say."""
         sides = tuple(images.shape[-2:])
         if self.input_size is not None and sides != (self.input_size, self.input_size):
-            resized = F.interpolate(images, (self.input_size,) * 2, mode="bilinear", antialias=True)
-            return F.interpolate(self.net(resized), sides, mode="bilinear")
+            precise = images.to(torch.promote_types(images.dtype, torch.float32))  # bfloat16 cannot be antialiased
+            resized = F.interpolate(precise, (self.input_size,) * 2, mode="bilinear", antialias=True)
+            return F.interpolate(self.net(resized.to(images.dtype)), sides, mode="bilinear")
         if self.tile_size is not None and max(sides) > self.tile_size:
             return tiled_logits(self.net, images, self.tile_size, self.tile_overlap)
         return self.net(images)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
-        images, masks = batch
+        images, masks = batch[0], batch[1].long()
         if batch_idx == 0:
             self._check(images, masks)
-        return self.track(self._loss(self.net(images), masks.long()), len(images))
+        return self.track(self._loss(self.net(images), masks), len(images))
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         return self._evaluate("val", batch)
@@ -140,7 +141,8 @@ class LitSegmenter(LitTask):
         self._check(images, masks)
         logits = self.segment(images)
         loss, predicted = self._loss(logits, masks), logits.argmax(dim=1)
-        self.log(f"{split}/loss", loss, batch_size=len(images), sync_dist=True)
+        num_known = max(1, int((masks != self.ignore_index).sum()))  # the pixels that the loss is a mean of
+        self.log(f"{split}/loss", loss, batch_size=num_known, sync_dist=True)
         self.confusion.update(predicted, masks)
         if split == "test" and self.boundary is not None:
             self.boundary.update(predicted, masks)

@@ -60,7 +60,7 @@ class ConvNet(nn.Module):
         pairs = zip((in_channels, *widths), widths, strict=False)
         stages = [_stage(incoming, outgoing, pooling, kernel_size) for incoming, outgoing in pairs]
         self.features = nn.Sequential(*stages)
-        side = 1 if image_size is None else image_size // self.smallest
+        side = 1 if image_size is None else _last_side(image_size, len(widths), pooling)
         self.head = nn.AdaptiveAvgPool2d(1) if image_size is None else nn.Identity()
         self.image_size = image_size
         self.output = nn.Linear(widths[-1] * side * side, num_classes)
@@ -70,6 +70,8 @@ class ConvNet(nn.Module):
         return self.output(self.head(self.features(images)).flatten(1))
 
     def _check(self, images: Tensor) -> None:
+        if images.ndim != 4:
+            raise ValueError(f"images must be (B, {self.in_channels}, H, W), but are {tuple(images.shape)}.")
         _, channels, *sides = images.shape
         if channels != self.in_channels:
             raise ValueError(f"images must have in_channels={self.in_channels} channels, but have {channels}.")
@@ -83,6 +85,13 @@ class ConvNet(nn.Module):
             f"images must have at least {self.smallest} pixels a side to be halved in every stage, but have {side}: "
             f"take fewer widths, or larger images."
         )
+
+
+def _last_side(side: int, num_stages: int, pooling: str) -> int:
+    """The side of the last maps: a pooling drops an odd pixel, a padded convolution of stride 2 keeps it."""
+    for _ in range(num_stages):
+        side = {"none": side, "stride": (side + 1) // 2}.get(pooling, side // 2)
+    return side
 
 
 def _stage(incoming: int, outgoing: int, pooling: str, kernel_size: int) -> nn.Sequential:

@@ -35,18 +35,19 @@ def tiled_logits(net: Callable[[Tensor], Tensor], images: Tensor, tile_size: int
     height, width = images.shape[-2:]
     rows, row_window = _axis(height, tile_size, overlap)
     columns, column_window = _axis(width, tile_size, overlap)
-    window = torch.outer(row_window, column_window).to(images)
+    window = torch.outer(row_window, column_window).to(images.device)
     logits = total = None
     for row in rows:
         for column in columns:
             tile = (..., slice(row, row + len(row_window)), slice(column, column + len(column_window)))
             part = net(images[tile])
-            if logits is None:
-                logits = part.new_zeros(*part.shape[:2], height, width)
-                total = part.new_zeros(height, width)
-            logits[tile] += window * part
+            if logits is None:  # half precision would overflow
+                dtype = torch.promote_types(part.dtype, torch.float32)
+                logits = part.new_zeros(*part.shape[:2], height, width, dtype=dtype)
+                total = part.new_zeros(height, width, dtype=dtype)
+            logits[tile] += window * part.to(dtype)
             total[tile] += window
-    return logits / total
+    return (logits / total).to(part.dtype)
 
 
 def check_tiles(tile_size: int, overlap: int) -> None:

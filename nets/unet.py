@@ -1,7 +1,7 @@
 """The U-Net: an encoder, a decoder, and the skip connections that hand what is fine from one to the other."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 
 import torch
@@ -117,7 +117,7 @@ class UNet(nn.Module):
 
     def _run(self, block: nn.Module, maps: Tensor) -> Tensor:
         if self.checkpoint_activations and self.training and torch.is_grad_enabled():
-            contexts = nullcontext(), _without_statistics(block)
+            contexts = nullcontext(), _WithoutStatistics(block)
             return checkpoint(block, maps, use_reentrant=False, context_fn=lambda: contexts)
         return block(maps)
 
@@ -133,17 +133,19 @@ class UNet(nn.Module):
             )
 
 
-@contextmanager
-def _without_statistics(block: nn.Module) -> Iterator[None]:
+class _WithoutStatistics:
     """No update of the running means inside: what is computed again has been counted already."""
-    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
+
+    def __init__(self, block: nn.Module) -> None:
+        self.norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
+
+    def __enter__(self) -> None:
+        self.momenta = [norm.momentum for norm in self.norms]
+        for norm in self.norms:
+            norm.momentum = 0.0
+
+    def __exit__(self, *error: object) -> None:
+        for norm, momentum in zip(self.norms, self.momenta, strict=True):
             norm.momentum = momentum
             norm.num_batches_tracked.sub_(1)
 

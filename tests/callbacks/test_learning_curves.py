@@ -134,6 +134,25 @@ def test_repeats_are_a_line_of_their_mean_in_a_band_of_their_range() -> None:
     assert left.get_yscale() == right.get_yscale() == "linear"
 
 
+def test_panels_have_horizontal_axes_of_their_own_where_they_are_named() -> None:
+    curves = {f"panel {reach}": {"k": [([0, reach], [2.0, 1.0])]} for reach in (1, 20, 300, 4, 5)}
+    figure = draw_repeats(curves, "accuracy", xlabels=["a", "b", "c", "d", "e"])
+    drawn = [axes for axes in figure.axes if axes.lines]
+    assert [axes.get_xlabel() for axes in drawn] == ["a", "b", "c", "d", "e"]
+    assert [round(axes.dataLim.x1) for axes in drawn] == [1, 20, 300, 4, 5]
+    for axes, reach in zip(drawn, (1, 20, 300, 4, 5), strict=True):
+        assert reach <= axes.get_xlim()[1] < 1.2 * reach
+    assert [axes.get_ylabel() for axes in drawn] == ["accuracy", "", "", "accuracy", ""]
+    assert len({axes.get_ylim() for axes in drawn}) == 1
+
+
+def test_panels_share_the_axis_of_the_optimizer_step_otherwise() -> None:
+    panels = {f"panel {reach}": {"k": [([0, reach], [2.0, 1.0])]} for reach in (1, 20, 300, 4, 5, 6)}
+    figure = draw_repeats(panels, "error")
+    assert len({axes.get_xlim() for axes in figure.axes}) == 1
+    assert [axes.get_xlabel() for axes in figure.axes] == [""] * 3 + ["optimizer step"] * 3  # below the last row
+
+
 @pytest.mark.parametrize(("last", "bottom"), [(0.5, 0.5), (1e-9, 1e-2)])
 def test_a_loss_that_falls_to_nothing_leaves_three_decades(last: float, bottom: float) -> None:
     figure = draw_repeats({"linear": {"k": [([1, 2], [10.0, last])]}}, "error")

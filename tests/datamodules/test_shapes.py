@@ -131,11 +131,12 @@ def test_later_shapes_are_in_front() -> None:
     overlaps = 0
     for number in range(20):
         image, mask = torch.full((24, 24), 0.3 * of_images[number, 0].item()), torch.zeros(24, 24, dtype=torch.uint8)
-        for kind, (column, row, zoom, angle, bright) in zip(kinds[number], of_shapes[number], strict=True):
+        for nth, (kind, draws) in enumerate(zip(kinds[number], of_shapes[number], strict=True)):
+            column, row, zoom, angle, bright = draws
             center = 24 * (0.5 + 0.1 * (2 * torch.stack([column, row]) - 1))
             radius, turn = 24 * 0.3 * (1 + 0.2 * (2 * zoom - 1)), math.pi * (2 * angle - 1)
             coverage = draw_coverage(kind[None], center[None], radius[None], turn[None], 24)[0]
-            image = image * (1 - coverage) + (0.6 + 0.4 * bright) * coverage
+            image = image * (1 - coverage) + (0.6 + 0.4 * (nth + bright) / 3) * coverage
             overlaps += int(((coverage > 0.5) & (mask > 0)).sum())
             mask[coverage > 0.5] = kind.byte() + 1
         assert_close(images[number], image)

@@ -49,7 +49,7 @@ def test_other_samples_beside_a_checkpoint_are_refused():
     other = {"class_path": "D", "init_args": {"seed": 1, "val_fraction": 0.1}}
     with pytest.raises(LabError, match=r"--data.seed cannot change from 0 to 1 beside this checkpoint"):
         refuse_resplit(None, other, saved)
-    for key, value in {"test_fraction": 0.5, "deduplicate": False, "source": "files"}.items():
+    for key, value in {"test_fraction": 0.5, "deduplicate": False, "source": "files", "fold": 2}.items():
         other = {"class_path": "D", "init_args": {**saved["data"]["init_args"], key: value}}
         with pytest.raises(LabError, match=rf"--data.{key} cannot change from None to {value} beside"):
             refuse_resplit(None, other, saved)

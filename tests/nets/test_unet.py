@@ -80,7 +80,6 @@ def test_equals_its_naive_twin_in_value_gradients_and_running_means(
     logits = net(images)
     assert logits.shape == (3, 3, 8, 12)
     assert_close(logits, expected)
-    # The gradient of one row alone: that of the sum is nothing, for want of what the normalisation takes away.
     gradients = [torch.autograd.grad(out.square().sum(), inputs) for out in (logits, expected)]
     assert_close(*gradients)
     assert all((gradient != 0).any() for gradient in gradients[0])
@@ -93,6 +92,14 @@ def test_equals_its_naive_twin_in_value_gradients_and_running_means(
 @pytest.mark.parametrize("depth", [1, 3])
 def test_equals_its_naive_twin_at_other_depths(depth: int) -> None:
     net, images = small_net(depth=depth).eval(), random_images(1, 2, 8, 16)
+    assert_close(net(images), naive_net(net, images, []))
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_equals_its_naive_twin_with_widths_of_another_rule(skips: bool) -> None:
+    net, images = small_net(widths=[3, 5, 4], skip_connections=skips).eval(), random_images(1, 2, 8, 8)
+    assert [block[1].conv.out_channels for block in net.encoder] == [3, 5, 4]
+    assert [block[1].conv.out_channels for block in net.decoder] == [3, 5]
     assert_close(net(images), naive_net(net, images, []))
 
 
@@ -190,8 +197,7 @@ def test_a_pixel_moves_distant_logits_through_the_smallest_map(skips: bool) -> N
     net, images = small_net(skip_connections=skips).eval(), random_images(1, 2, 16, 16).requires_grad_()
     (gradient,) = torch.autograd.grad(net(images)[..., 0, 0].sum(), images)
     reached = gradient[0].abs().sum(dim=0).nonzero().amax(dim=0)
-    # Down to pixels of 4×4: 2 at the first level, 4 at the second and 8 at the third from either convolutions' border.
-    assert reached.min() > 4
+    assert reached.min() > 4  # as far as the four convolutions of the largest maps reach
 
 
 @pytest.mark.parametrize(("skips", "upsampling"), KINDS)
@@ -278,8 +284,9 @@ def test_activations_are_computed_again_for_a_second_backward_pass_too() -> None
 
 @pytest.mark.parametrize(("skips", "upsampling"), KINDS)
 def test_channels_last_is_the_same_network(skips: bool, upsampling: str) -> None:
-    plain, last = (small_net(skip_connections=skips, upsampling=upsampling) for _ in range(2))
-    last, images = last.to(memory_format=torch.channels_last), random_images(2, 2, 9, 8)
+    formats = (torch.contiguous_format, torch.channels_last)
+    plain, last = (small_net(skip_connections=skips, upsampling=upsampling).to(memory_format=kind) for kind in formats)
+    images = random_images(2, 2, 9, 8)
     assert_close(step(last, images.to(memory_format=torch.channels_last)), step(plain, images))
     with torch.no_grad():
         assert_close(last.eval()(images.to(memory_format=torch.channels_last)), plain.eval()(images))
@@ -295,6 +302,8 @@ NO_NUMBER = r"in_channels, base_channels and depth must be at least 1 and num_cl
         ({"base_channels": 0}, NO_NUMBER + r"2, 0, 2 and 3\."),
         ({"depth": 0}, NO_NUMBER + r"2, 2, 0 and 3\."),
         ({"num_classes": 1}, NO_NUMBER + r"2, 2, 2 and 1\."),
+        ({"widths": [2, 4]}, r"widths must be depth \+ 1 = 3 numbers from 1 on, but they are \[2, 4\]\."),
+        ({"widths": [2, 0, 4]}, r"widths must be depth \+ 1 = 3 numbers from 1 on, but they are \[2, 0, 4\]\."),
         ({"upsampling": "nearest"}, r'upsampling must be "transposed" or "bilinear", but it is "nearest"\.'),
     ],
 )
