@@ -1,18 +1,19 @@
 """A training step and an inference of our U-Net against the U-Nets that one would otherwise pick.
 
-python benchmarks/unet.py             (pip install -r requirements-bench.txt; about 25 minutes on two CPU cores)
+python benchmarks/unet.py             (pip install -r requirements-bench.txt; about 3 minutes on two CPU cores)
+python benchmarks/unet.py --compile   compiled too: about 15 minutes
 python benchmarks/unet.py --smoke     does it run at all?
 
 A training step is forward, cross-entropy, backward and AdamW's fused kernel on a batch of crops; the inference is of
 one larger image. Ours and the peers, see ``unet_peers``, are given the same options: as they come, with channels_last,
-and compiled as well, without the time of compiling; ours also with checkpoint_activations. Peak memory is what a
+and compiled if asked, without the time of compiling; ours also with checkpoint_activations. Peak memory is what a
 process of its own takes beyond the network, AdamW's state and the batch. The data are random.
 """
 
 import argparse
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ CHANNELS, CLASSES = 1, 2
 OURS, CLASSIC, SMP = "archlab", "milesial-style", "smp"
 NETS = {OURS: UNet, CLASSIC: ClassicUNet, SMP: smp_unet}
 LAST, COMPILED, CHECKPOINTED = "channels_last", "compiled", "checkpointed"
-OPTIONS = ("", f", {LAST}", f", {LAST}, {COMPILED}")
+OPTIONS = ("", f", {LAST}")
 TRAINING, INFERENCE = "training", "inference"
 FOLDER = Path("runs/benchmarks")
 
@@ -73,17 +74,18 @@ def main() -> None:
         Setting(INFERENCE, batch_size=1, side=arguments.image, **shape),
     ]
     suffix = "_smoke" if arguments.smoke else ""
+    options = (*OPTIONS, f", {LAST}, {COMPILED}") if arguments.compile else OPTIONS
     for setting in settings:
-        comparison = compare(setting, arguments.rounds, arguments.steps)
+        comparison = compare(setting, arguments.rounds, arguments.steps, options)
         comparison.show()
         comparison.save(FOLDER / f"unet_{torch.device(arguments.device).type}_{setting.mode}{suffix}")
 
 
-def compare(setting: Setting, rounds: int, steps: int) -> Comparison:
+def compare(setting: Setting, rounds: int, steps: int, options: Sequence[str] = OPTIONS) -> Comparison:
     """The time of a call of each contender, with its peak memory beside it."""
-    names = [f"{net}{options}" for net in NETS for options in OPTIONS]
+    names = [f"{net}{option}" for net in NETS for option in options]
     if setting.mode == TRAINING:
-        names.insert(len(OPTIONS), f"{OURS}, {CHECKPOINTED}")
+        names.insert(len(options), f"{OURS}, {CHECKPOINTED}")
     where = machine()
     peaks = dict(zip(names, peaks_apart(call_of, [(name, setting) for name in names], setting.device), strict=True))
     calls = {name: call_of(name, setting) for name in names}
@@ -91,6 +93,7 @@ def compare(setting: Setting, rounds: int, steps: int) -> Comparison:
         call()  # compiles, and makes the optimizer's state
     gc.freeze()  # a collection of all that the compiler leaves takes half a second of whichever contender it meets
     seconds = alternate({name: partial(_seconds, call, steps) for name, call in calls.items()}, rounds)
+    gc.unfreeze()
     measurements = [
         Measurement(
             name.replace(SMP, smp_name()),
@@ -179,6 +182,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--compile", action="store_true", help="compile each too, which takes minutes")
     parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
     arguments = parser.parse_args()
     if arguments.smoke:

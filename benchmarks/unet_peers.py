@@ -9,6 +9,7 @@ level of its decoder where ours has 35 w², 1 % more in all, and a quarter more 
 
 from collections.abc import Sequence
 from importlib.metadata import version
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -83,10 +84,12 @@ class DoubleConvEncoder(nn.Module):
     Args:
         in_channels: channels I of an image.
         widths: channels of every level's maps.
-        depth, output_stride: what the library hands to every encoder; ``widths`` say it already.
-    """
 
-    output_stride = 1  # its decoder pads what 2ⁿ does not divide
+    What else the library hands to every encoder, its depth and stride, ``widths`` say already.
+
+    Shapes:
+        (B, I, H, W) -> the images, and for every level i (B, widths[i], H / 2^i, W / 2^i)
+    """
 
     def __init__(self, in_channels: int, widths: Sequence[int], **_: int) -> None:
         super().__init__()
@@ -132,11 +135,16 @@ def widths_of(base_channels: int, depth: int) -> list[int]:
 
 
 def smp_name() -> str:
+    """The library with its version.
+
+    Raises:
+        SystemExit: when it is not installed.
+    """
     _library()
     return f"smp {version('segmentation-models-pytorch')}"
 
 
-def _library():
+def _library() -> ModuleType:
     try:
         import segmentation_models_pytorch as smp
     except ImportError as error:
