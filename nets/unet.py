@@ -117,6 +117,8 @@ class UNet(nn.Module):
 
     def _run(self, block: nn.Module, maps: Tensor) -> Tensor:
         if self.checkpoint_activations and self.training and torch.is_grad_enabled():
+            if torch.compiler.is_compiling():  # which knows no contexts, and counts once as it is
+                return checkpoint(block, maps, use_reentrant=False)
             contexts = nullcontext(), _WithoutStatistics(block)
             return checkpoint(block, maps, use_reentrant=False, context_fn=lambda: contexts)
         return block(maps)

@@ -326,3 +326,15 @@ def test_arguments_out_of_range_are_refused(changes: dict, message: str) -> None
 def test_images_of_another_shape_are_refused(shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         small_net()(torch.zeros(shape, dtype=torch.float64))
+
+
+@pytest.mark.slow
+def test_activations_are_computed_again_in_a_compiled_network() -> None:
+    plain, again = (small_net(checkpoint_activations=value).float() for value in (False, True))
+    images = random_images(2, 2, 8, 8).float()
+    for net in (plain, torch.compile(again)):
+        net(images).square().mean().backward()
+    for expected, found in zip(plain.parameters(), again.parameters(), strict=True):
+        assert_close(found.grad, expected.grad)
+    for expected, found in zip(plain.buffers(), again.buffers(), strict=True):
+        assert_close(found, expected)
