@@ -43,7 +43,6 @@ COPIED = {  # figure of docs: the grid, its row, and the figure of a run
     "gcn_cora": ("cora", "GCN", "node_embeddings_test_*.png"),
     "gat_attention_entropy": ("cora", "GAT", "graph_attention_entropy_test_*.png"),
     "unet_shapes": ("unet_shapes", "U-Net, with skips", "segmentation_test_*.png"),
-    "unet_pets": ("unet_pets", "U-Net, with skips", "segmentation_test_*.png"),
     "unet_membrane": ("unet_membrane", "U-Net, with skips", "segmentation_test_*.png"),
     "gat_attention_neighborhood": ("cora", "GAT", "graph_attention_neighborhood_test_*.png"),
 }
