@@ -128,7 +128,7 @@ def draw_distortions_of(grid: Grid) -> None:
                 for distortion, curve in distortion_curves(read_metrics(run)).items():
                     panels.setdefault(distortion, {}).setdefault(cell.row, []).append(curve)
         if panels:
-            _save(draw_distortion_curves(panels), f"cnn_shapes_{column.split()[0]}_head")
+            _save(draw_distortion_curves(panels), f"{Path(grid.path).stem}_{column.strip(':').replace(' ', '_')}")
 
 
 def draw_crop_of(grid: Grid) -> None:

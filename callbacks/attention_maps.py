@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from callbacks.observing import check_datasets, undisturbed
+from callbacks.split_pictures import SplitPictures, check_at_least
 from lab.figures import save_figure
 from nets import attention_rollout
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class AttentionMaps(Callback):
+class AttentionMaps(SplitPictures):
     """Draws the attention of every layer and head over an example image, and the rollout through all layers.
 
     Works for a network with ``forward(images, return_weights=True) -> (logits, weights)`` and
@@ -32,12 +33,10 @@ class AttentionMaps(Callback):
     """
 
     def __init__(self, index: int = 0, num_examples: int = 6, every_n_epochs: int | None = None) -> None:
-        for name, value, least in (
-            ("index", index, 0), ("num_examples", num_examples, 1), ("every_n_epochs", every_n_epochs, 1)
-        ):  # fmt: skip
-            if value is not None and value < least:
-                raise ValueError(f"{name} must be at least {least}, but it is {value}.")
-        self.index, self.num_examples, self.every_n_epochs = index, num_examples, every_n_epochs
+        super().__init__(every_n_epochs)
+        check_at_least(0, index=index)
+        check_at_least(1, num_examples=num_examples)
+        self.index, self.num_examples = index, num_examples
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not hasattr(pl_module.net, "attention_to_patches"):
@@ -47,19 +46,7 @@ class AttentionMaps(Callback):
             )
         check_datasets(self, trainer)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-            self._draw(trainer, pl_module, "val")
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer, pl_module, "val")
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer, pl_module, "test")
-
-    def _draw(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
-        if not trainer.is_global_zero:
-            return
+    def draw(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
         dataset, net = trainer.datamodule.datasets[split], pl_module.net
         first = min(self.index, len(dataset) - 1)
         chosen = range(first, min(first + self.num_examples, len(dataset)))

@@ -48,10 +48,10 @@ class DistortionCurves(Callback):
         self.strengths, self.batch_size = strengths, batch_size
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if not hasattr(trainer.datamodule, "distorted_test"):
+        if not hasattr(trainer.datamodule, "distorted_test") or trainer.datamodule.task != "classify":
             raise ValueError(
-                "DistortionCurves needs a datamodule that can distort its test images, "
-                "such as datamodules.ShapesDataModule."
+                "DistortionCurves needs a datamodule that can distort the test images of a classifier, "
+                'such as datamodules.ShapesDataModule(task="classify").'
             )
         for name, strengths in self.strengths.items():
             for strength in strengths:
@@ -59,7 +59,7 @@ class DistortionCurves(Callback):
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         measured = {
-            f"{PREFIX}{name}_{strength:g}": self._accuracy(trainer, pl_module, {name: strength})
+            f"{PREFIX}{name}_{strength:.12g}": self._accuracy(trainer, pl_module, {name: strength})
             for name, strengths in self.strengths.items()
             for strength in strengths
         }

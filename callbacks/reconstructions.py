@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from callbacks.observing import check_datasets, undisturbed
+from callbacks.split_pictures import SplitPictures, check_at_least
 from lab.figures import save_figure
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 SCATTERED = 2000  # more points than these hide each other
 
 
-class Reconstructions(Callback):
+class Reconstructions(SplitPictures):
     """Draws originals, what training shows of them, and reconstructions; and the code's first two principal components.
 
     Works for a task such as ``LitAutoencoder`` that has ``corrupt``, ``corruption`` and ``replicas``; the first replica
@@ -36,10 +37,9 @@ class Reconstructions(Callback):
     """
 
     def __init__(self, num_examples: int = 10, every_n_epochs: int | None = None) -> None:
-        for name, value in {"num_examples": num_examples, "every_n_epochs": every_n_epochs}.items():
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, but it is {value}.")
-        self.num_examples, self.every_n_epochs = num_examples, every_n_epochs
+        super().__init__(every_n_epochs)
+        check_at_least(1, num_examples=num_examples)
+        self.num_examples = num_examples
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not all(hasattr(pl_module, name) for name in ("encode", "corrupt", "replicas")):
@@ -49,20 +49,7 @@ class Reconstructions(Callback):
             )
         check_datasets(self, trainer)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        last = trainer.current_epoch + 1 == trainer.max_epochs
-        if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0 and not last:
-            self._draw(trainer, pl_module, "val")
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer, pl_module, "val")
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer, pl_module, "test")
-
-    def _draw(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
-        if not trainer.is_global_zero:
-            return
+    def draw(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
         inputs, *labels = (tensor[:SCATTERED] for tensor in trainer.datamodule.datasets[split].tensors)
         parameter = next(pl_module.net.parameters())
         with undisturbed(pl_module):

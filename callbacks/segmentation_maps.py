@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from callbacks.observing import undisturbed
+from callbacks.split_pictures import SplitPictures, check_at_least
 from lab.figures import save_figure
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ PALE = 0.84  # share of white in the colour of a right pixel
 PANEL, SIDE = 2.3, 512  # width of a picture in inches; pixels that a striped one has at least
 
 
-class SegmentationMaps(Callback):
+class SegmentationMaps(SplitPictures):
     """Draws images with their true masks, the predicted ones, and the pixels that are wrong.
 
     Works for a task such as ``LitSegmenter`` with ``segment(images (B, I, H, W)) -> logits (B, C, H, W)``,
@@ -38,17 +39,16 @@ class SegmentationMaps(Callback):
 
     Args:
         num_examples: how many images are shown, ≥ 1; all where the split has fewer.
-        every_n_epochs: draw also after every so many epochs, ≥ 1; only at the end when 0.
+        every_n_epochs: draw also after every so many epochs, ≥ 1; only at the end when None.
 
     Raises:
         ValueError: when an argument is out of its range, or the task or the data have nothing to segment.
     """
 
-    def __init__(self, num_examples: int = 4, every_n_epochs: int = 0) -> None:
-        for name, value, least in (("num_examples", num_examples, 1), ("every_n_epochs", every_n_epochs, 0)):
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}, but it is {value}.")
-        self.num_examples, self.every_n_epochs = num_examples, every_n_epochs
+    def __init__(self, num_examples: int = 4, every_n_epochs: int | None = None) -> None:
+        super().__init__(every_n_epochs)
+        check_at_least(1, num_examples=num_examples)
+        self.num_examples = num_examples
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not hasattr(pl_module, "segment"):
@@ -62,20 +62,7 @@ class SegmentationMaps(Callback):
                 f"{type(trainer.datamodule).__name__}: take SegmentationMaps out of trainer.callbacks."
             )
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if self.every_n_epochs and epoch % self.every_n_epochs == 0 and epoch != trainer.max_epochs:
-            self._draw(trainer, pl_module, "val")
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer, pl_module, "val")
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer, pl_module, "test")
-
-    def _draw(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
-        if not trainer.is_global_zero:
-            return
+    def draw(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
         dataset, parameter = trainer.datamodule.datasets[split], next(pl_module.parameters())
         count = min(self.num_examples, len(dataset))
         # What is compiled runs uncompiled: each new size of an image would compile it again.

@@ -204,9 +204,18 @@ def test_arguments_out_of_range_are_refused(strengths: dict, batch_size: int, bu
 def test_data_that_cannot_be_distorted_are_refused(
     tiny_task: Callable, tiny_images: type, make_trainer: Callable, run: str
 ) -> None:
-    message = r"DistortionCurves needs a datamodule that can distort its test images, such as datamodules\.Shapes"
+    message = r"DistortionCurves needs a datamodule that can distort the test images of a classifier, such as"
     with pytest.raises(ValueError, match=message):
         getattr(make_trainer(callbacks=[DistortionCurves(STRENGTHS)]), run)(tiny_task(), datamodule=tiny_images())
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_images_to_segment_are_refused(tiny_task: Callable, make_trainer: Callable) -> None:
+    data = ShapesDataModule(task="segment", image_size=16)
+    with pytest.raises(
+        ValueError, match=r"of a classifier, such as datamodules\.ShapesDataModule\(task=.classify.\)\."
+    ):
+        make_trainer(callbacks=[DistortionCurves(STRENGTHS)]).fit(tiny_task(), datamodule=data)
 
 
 @pytest.mark.usefixtures("undrawn")

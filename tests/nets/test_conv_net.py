@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from image_nets import random_images, randomized
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -14,19 +15,7 @@ SMALL = {"in_channels": 2, "num_classes": 5, "widths": (3, 4)}
 
 
 def small_net(**changes: object) -> ConvNet:
-    """A network of random normalisation, so that nothing of it is 0 or 1."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = ConvNet(**{**SMALL, **changes})
-        for module in net.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                for value in (module.weight, module.bias, module.running_mean, module.running_var):
-                    nn.init.uniform_(value, 0.2, 1.0)
-    return net.double()
-
-
-def random_images(*shape: int) -> Tensor:
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    return randomized(lambda: ConvNet(**{**SMALL, **changes}))
 
 
 def naive_convolution(x: Tensor, kernel: Tensor, stride: int) -> Tensor:

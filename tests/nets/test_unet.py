@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 import torch
+from image_nets import random_images, randomized
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -17,19 +18,7 @@ KINDS = [(skips, upsampling) for skips in (True, False) for upsampling in ("tran
 
 
 def small_net(**changes: object) -> UNet:
-    """A network of random normalisation, so that nothing of it is 0 or 1."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = UNet(**{**SMALL, **changes})
-        for module in net.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                for value in (module.weight, module.bias, module.running_mean, module.running_var):
-                    nn.init.uniform_(value, 0.2, 1.0)
-    return net.double()
-
-
-def random_images(*shape: int) -> Tensor:
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    return randomized(lambda: UNet(**{**SMALL, **changes}))
 
 
 def naive_double(block: nn.Sequential, x: Tensor, statistics: list[Tensor]) -> Tensor:
