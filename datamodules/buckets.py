@@ -1,6 +1,6 @@
 """Sequences of different lengths in batches of similar ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -37,12 +37,12 @@ class BucketSampler(ResumableSampler):
 
     Args:
         dataset: what is sampled.
-        skip: how many samples of its first epoch are passed over; its length still counts them.
+        skip: see ResumableSampler.
         batch_size: samples in a batch.
         **arguments: those of DistributedSampler.
     """
 
-    def __init__(self, dataset: Names, skip: int, batch_size: int, **arguments: int) -> None:
+    def __init__(self, dataset: Names, skip: Callable[[], int], batch_size: int, **arguments: int) -> None:
         super().__init__(dataset, skip, **arguments)
         self.batch_size = batch_size
 

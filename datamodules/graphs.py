@@ -4,7 +4,7 @@ Letters: N nodes, E edges, I features, B nodes of a batch.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,9 @@ class NeighborhoodSampler(ResumableSampler):
         **arguments: those of DistributedSampler.
     """
 
-    def __init__(self, neighbors: "UniformNeighborSampler", dataset: Dataset, skip: int, **arguments: int) -> None:
+    def __init__(
+        self, neighbors: "UniformNeighborSampler", dataset: Dataset, skip: Callable[[], int], **arguments: int
+    ) -> None:
         super().__init__(dataset, skip, **arguments)
         self.neighbors = neighbors
 
@@ -134,7 +136,7 @@ class GraphDataModule(InMemoryDataModule):
         loader = super().train_dataloader()
         return loader if self.num_neighbors is None else self._of_neighborhoods(loader, loader.sampler.neighbors)
 
-    def train_sampler(self, dataset: NodeDataset, skip: int, **arguments: int) -> ResumableSampler:
+    def train_sampler(self, dataset: NodeDataset, skip: Callable[[], int], **arguments: int) -> ResumableSampler:
         if self.num_neighbors is None:
             return super().train_sampler(dataset, skip, **arguments)
         return NeighborhoodSampler(self._neighbors(self.num_neighbors), dataset, skip, **arguments)

@@ -1,7 +1,7 @@
 """Data sets that fit in memory: tensors decoded once, a batch one indexed slice."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import torch
@@ -38,20 +38,20 @@ class InMemoryDataset(Dataset):
 
 
 class ResumableSampler(DistributedSampler):
-    """A shuffling sampler that begins its first epoch behind the samples which a resumed run has seen.
+    """A shuffling sampler that begins an epoch behind the samples which a resumed run has seen.
 
     Args:
-        skip: how many samples of its first epoch are passed over; its length still counts them.
+        skip: how many samples are passed over, asked when the first one is served, because a loader may be made before
+            a checkpoint is restored; its length still counts them.
         **arguments: those of DistributedSampler.
     """
 
-    def __init__(self, dataset: Dataset, skip: int, **arguments: int) -> None:
+    def __init__(self, dataset: Dataset, skip: Callable[[], int], **arguments: int) -> None:
         super().__init__(dataset, shuffle=True, **arguments)
         self.skip = skip
 
     def __iter__(self) -> Iterator[int]:
-        skip, self.skip = self.skip, 0
-        return islice(self.order(), skip, None)
+        yield from islice(self.order(), self.skip(), None)
 
     def order(self) -> Iterator[int]:
         """The samples of an epoch in the order in which they are served."""
@@ -105,11 +105,10 @@ class InMemoryDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         dataset, (world_size, rank) = self.datasets["train"], self._world()
-        skip = self._seen_batches() * self.batch_size
-        sampler = self.train_sampler(dataset, skip, num_replicas=world_size, rank=rank, seed=self.seed)
+        sampler = self.train_sampler(dataset, self._seen_samples, num_replicas=world_size, rank=rank, seed=self.seed)
         return DataLoader(dataset, batch_size=self.batch_size, sampler=sampler, collate_fn=identity)
 
-    def train_sampler(self, dataset: InMemoryDataset, skip: int, **arguments: int) -> ResumableSampler:
+    def train_sampler(self, dataset: InMemoryDataset, skip: Callable[[], int], **arguments: int) -> ResumableSampler:
         """The order of the training samples; see ``ResumableSampler``."""
         return ResumableSampler(dataset, skip, **arguments)
 
@@ -144,6 +143,9 @@ class InMemoryDataModule(LightningDataModule):
             return 0
         progress = self.trainer.fit_loop.epoch_loop.batch_progress
         return 0 if progress.is_last_batch else progress.current.processed
+
+    def _seen_samples(self) -> int:
+        return self._seen_batches() * self.batch_size
 
     def _world(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)

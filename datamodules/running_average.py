@@ -93,7 +93,7 @@ class RunningAverageDataModule(InMemoryDataModule):
 
     def train_dataloader(self) -> DataLoader:
         world_size, rank = self._world()
-        dataset, skip = self.datasets["train"], self._seen_batches()
+        dataset, skip = self.datasets["train"], self._seen_batches
         sampler = FreshSampler(dataset, skip, num_replicas=world_size, rank=rank, seed=self.seed, drop_last=True)
         return DataLoader(dataset, batch_size=None, sampler=sampler)
 

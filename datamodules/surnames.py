@@ -1,7 +1,7 @@
 """Surnames and their languages: to classify, or to write new ones."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -129,7 +129,7 @@ class SurnamesDataModule(InMemoryDataModule):
             for split, of_split in kept.items()
         }
 
-    def train_sampler(self, dataset: Names, skip: int, **arguments: int) -> BucketSampler:
+    def train_sampler(self, dataset: Names, skip: Callable[[], int], **arguments: int) -> BucketSampler:
         return BucketSampler(dataset, skip, self.batch_size, **arguments)
 
     def predict_dataloader(self) -> DataLoader:

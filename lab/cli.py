@@ -25,6 +25,7 @@ from lab.checkpoints import (
 from lab.errors import LabError
 from lab.loggers import EventLogger, RunLogger
 from lab.predictions import PredictionsFile
+from lab.resuming import ExactResume
 from lab.runs import drop_if_empty, new_run_dir, run_of_checkpoint
 from lab.saving import SparingCheckpoint
 from lab.signals import CtrlC
@@ -83,6 +84,9 @@ class LabCLI(LightningCLI):
         )
         parser.add_argument(
             "--reference", type=str, default="", help="What the result is held against, and its source."
+        )
+        parser.add_argument(
+            "--save_every_minutes", type=float, default=1.0, help="Minutes between two writes of last.ckpt in an epoch."
         )
         parser.add_argument("--compile", type=bool, default=False, help="Compile the network with torch.compile.")
         parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best checkpoint after fit.")
@@ -171,8 +175,8 @@ class LabCLI(LightningCLI):
             mode=self._get(self.config, "monitor_mode"),
             auto_insert_metric_name=False,
         )
-        self.last = SparingCheckpoint(self.best, filename="last")
-        guards: list[Callback] = [ResumableStop(self.last), FiniteLoss()]
+        self.last = SparingCheckpoint(self.best, self._get(self.config, "save_every_minutes"), filename="last")
+        guards: list[Callback] = [ResumableStop(self.last), ExactResume(), FiniteLoss()]
         callbacks = [PredictionsFile()] if self.subcommand == "predict" else guards
         if trainer_config.enable_checkpointing is not False:
             callbacks += [self.last, self.best]  # in this order: best refuses a metric that is not logged

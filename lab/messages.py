@@ -1,6 +1,7 @@
 """Errors of the libraries below, said in one sentence: what came, what is allowed, what to do."""
 
 import difflib
+import errno
 import importlib
 import inspect
 import linecache
@@ -17,6 +18,7 @@ from lab.errors import LabError, nearest
 HOUSE = Path(__file__).resolve().parent.parent
 ROOMS = ("callbacks", "datamodules", "lit_models", "nets", "theory")
 SHOWN = 12
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def explain(error: BaseException, options: list[str]) -> str | None:
@@ -34,6 +36,12 @@ def explain(error: BaseException, options: list[str]) -> str | None:
         return _explain_argument(chain, options)
     if missing := next((link for link in chain if isinstance(link, ModuleNotFoundError)), None):
         return f"a package is missing ({missing}): install it with pip."
+    if unwritten := next((link for link in chain if isinstance(link, OSError) and link.errno in UNWRITABLE), None):
+        where = f" {unwritten.filename}" if unwritten.filename else " a file of the run"
+        return (
+            f"cannot write{where} ({unwritten.strerror}): make room on the disk, or choose another "
+            f"--trainer.default_root_dir; what had been saved before is kept."
+        )
     if isinstance(error, MisconfigurationException) or re.search(r"invalid (strategy|accelerator)", str(error)):
         return _explain_configuration(str(error))
     if found := re.search(r"(\S+) is not in bounds, numpy accepts from (\d+) to (\d+)", str(error)):

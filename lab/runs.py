@@ -46,6 +46,8 @@ def drop_if_empty(run: Path) -> None:
         for path in files:
             path.unlink()
     with suppress(OSError):  # rmdir refuses what is not empty
+        for folder in [path for path in run.iterdir() if path.is_dir()]:
+            folder.rmdir()
         run.rmdir()
         run.parent.rmdir()
         run.parent.parent.rmdir()

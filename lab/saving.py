@@ -1,60 +1,112 @@
-"""Checkpoints that cost next to nothing, however short the epochs are."""
+"""Checkpoints that cost next to nothing, however short the epochs are, and that are whole or not there."""
 
+import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from lab.errors import LabError
+from lab.files import written_whole
+from lab.resuming import validates_after
+
 MADE_ANEW = ("loops", "hyper_parameters", "datamodule_hyper_parameters")  # parts of each state that hold no tensors
+FILES, COPIES = 3, 3  # best, last and the one under way; the weights, and two moments of each in an optimizer
+ELSEWHERE = "choose another --trainer.default_root_dir."
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint to a temporary file beside it, which is renamed once it is whole and on the disk.
+
+    Lightning's own goes by the system's folder of temporary files, from which a file is copied to another disk, and
+    what is copied halfway is no checkpoint.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str, storage_options: Any | None = None) -> None:
+        path = Path(path)
+        for part in path.parent.glob(f".{path.stem}.*{path.suffix}"):  # of a process that was killed as it wrote
+            part.unlink(missing_ok=True)
+        try:
+            with written_whole(path) as part:
+                torch.save(checkpoint, part)
+        except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError where the disk is full
+            kept = "the file of before is kept" if path.is_file() else "nothing had been saved there before"
+            raise LabError(
+                f"cannot write the checkpoint {path} ({_reason(error, path)}); {kept}. "
+                f"Make room on the disk, or {ELSEWHERE}"
+            ) from error
 
 
 class SparingCheckpoint(ModelCheckpoint):
     """A ModelCheckpoint that spends at most a fiftieth of a run on writing its file.
 
     After a write it waits for fifty times as long as that took, and keeps what it should write in the CPU's memory,
-    until it is due or the run ends in whatever way but by a killed process, which goes on from an earlier epoch.
+    until it is due or the run ends in whatever way but by a killed process, which goes on from an earlier state.
     Several processes write every time, since they would have to agree on the time.
+
+    What is due is written when training goes on: by then the loggers have the metrics that belong to the state.
 
     Args:
         earlier: a checkpoint to write first, so that no file knows of a best state that no file holds.
+        every_minutes: also save within an epoch, when the last write is so many minutes ago, ≥ 0; not when None.
         **arguments: those of ModelCheckpoint.
+
+    Raises:
+        LabError: when ``every_minutes`` is negative, or, before training starts, when the files cannot be written.
     """
 
     WAIT = 50
 
-    def __init__(self, earlier: "SparingCheckpoint | None" = None, **arguments: Any) -> None:
+    def __init__(
+        self, earlier: "SparingCheckpoint | None" = None, every_minutes: float | None = None, **arguments: Any
+    ) -> None:
+        if every_minutes is not None and every_minutes < 0:
+            raise LabError(f"save_every_minutes must be at least 0, but it is {every_minutes}.")
         super().__init__(enable_version_counter=False, **arguments)
-        self.earlier, self._free_at = earlier, float("-inf")
+        self.earlier, self.every_minutes = earlier, every_minutes
+        self._free_at, self._written_at = float("-inf"), time.monotonic()
         self._kept: tuple[str, dict[str, Any]] | None = None
+        self._due = False
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
-        if trainer.world_size > 1:
-            super()._save_checkpoint(trainer, filepath)
-            return
         self._last_global_step_saved, self._last_checkpoint_saved = trainer.global_step, filepath
         state = trainer._checkpoint_connector.dump_checkpoint(self.save_weights_only)
-        due = time.monotonic() >= self._free_at
-        self._kept = (filepath, state if due else _frozen(state))
-        if due:
-            self.write_kept(trainer)
+        self._due = trainer.world_size > 1 or time.monotonic() >= self._free_at
+        self._kept = (filepath, state if self._due else _frozen(state))
+
+    def write_due(self, trainer: Trainer) -> None:
+        """Write what is due, with what came of it since: a scheduler of a metric is stepped after it was taken."""
+        if not self._due or self._kept is None:
+            return
+        _, state = self._kept
+        if "optimizer_states" in state:
+            state["optimizer_states"] = [trainer.strategy.optimizer_state(item) for item in trainer.optimizers]
+            state["lr_schedulers"] = [item.scheduler.state_dict() for item in trainer.lr_scheduler_configs]
+        self.write_kept(trainer)
 
     def write_kept(self, trainer: Trainer) -> None:
         """Write what is kept in memory, if there is anything."""
         if self._kept is None:
             return
+        (filepath, state), self._kept, self._due = self._kept, None, False
         if self.earlier is not None:
             self.earlier.write_kept(trainer)
-        (filepath, state), self._kept = self._kept, None
+            if "callbacks" in state:  # what is best is found out after this state was taken
+                state["callbacks"][self.earlier.state_key] = self.earlier.state_dict()
         started = time.monotonic()
         trainer.strategy.save_checkpoint(state, filepath)
+        trainer.strategy.barrier("SparingCheckpoint")
         for logger in trainer.loggers:
             logger.after_save_checkpoint(self)
-        now = time.monotonic()
-        self._free_at = now + self.WAIT * (now - started)
+        self._written_at = time.monotonic()
+        self._free_at = self._written_at + self.WAIT * (self._written_at - started)
 
     def save_now(self, trainer: Trainer) -> None:
         """Write the state of this moment instead of what is kept, which is older."""
@@ -62,6 +114,29 @@ class SparingCheckpoint(ModelCheckpoint):
             self.earlier.write_kept(trainer)
         self._kept = None
         trainer.save_checkpoint(Path(self.dirpath) / f"{self.filename}.ckpt")
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        self._written_at = time.monotonic()
+        if trainer.is_global_zero and not trainer.fast_dev_run:
+            tensors = [*pl_module.parameters(), *pl_module.buffers()]
+            check_room(Path(self.dirpath), FILES * COPIES * sum(tensor.nbytes for tensor in tensors))
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.write_due(trainer)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self.write_due(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        if self.every_minutes is None or trainer.world_size > 1 or self._should_skip_saving_checkpoint(trainer):
+            return
+        now, waits = time.monotonic(), validates_after(trainer, batch_idx) or trainer.fit_loop._should_accumulate()
+        if not waits and now >= self._free_at and now - self._written_at >= 60 * self.every_minutes:
+            self._save_checkpoint(trainer, str(Path(self.dirpath) / f"{self.filename}.ckpt"))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_end(trainer, pl_module)
@@ -72,6 +147,26 @@ class SparingCheckpoint(ModelCheckpoint):
         self.write_kept(trainer)
 
 
+def check_room(folder: Path, needed: int) -> None:
+    """Raise LabError unless a folder can be written and its disk has room.
+
+    Args:
+        folder: where files shall lie; it is made.
+        needed: bytes.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise LabError(f"cannot write in {folder} ({error.strerror}): {ELSEWHERE}") from error
+    if free < needed:
+        raise LabError(
+            f"the disk of {folder} has {free / 1e6:.0f} MB left, but the checkpoints of this run take about "
+            f"{needed / 1e6:.0f} MB: make room, or {ELSEWHERE}"
+        )
+
+
 def _frozen(state: dict[str, Any]) -> dict[str, Any]:
     """A copy of a state that goes on changing; ``copy.deepcopy`` takes ten times as long for small tensors."""
     changing = {name: value for name, value in state.items() if name not in MADE_ANEW}
@@ -79,3 +174,8 @@ def _frozen(state: dict[str, Any]) -> dict[str, Any]:
     if hasattr(state["state_dict"], "_metadata"):  # the versions of the modules
         frozen["state_dict"]._metadata = state["state_dict"]._metadata
     return frozen
+
+
+def _reason(error: BaseException, path: Path) -> str:
+    free = shutil.disk_usage(path.parent).free  # torch's writer only says that its stream failed
+    return getattr(error, "strerror", None) or f"the disk has {free / 1e6:.1f} MB left"

@@ -8,9 +8,11 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from lightning.pytorch.loops.evaluation_loop import _EvaluationLoop
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from lab.files import written_whole
 from lab.loggers import run_dir
+from lab.saving import WholeFiles
 
 
 class LabTrainer(Trainer):
@@ -18,6 +20,8 @@ class LabTrainer(Trainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if type(self.strategy.checkpoint_io) is TorchCheckpointIO:
+            self.strategy.checkpoint_io = WholeFiles()
         for loop in (self.validate_loop, self.test_loop):
             loop._print_results = _print_results
 

@@ -11,14 +11,11 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from lab.errors import LabError
-from lab.loggers import RunLogger
 from lab.saving import SparingCheckpoint
 
 
 class ResumableStop(Callback):
     """Saves ``last.ckpt`` when SIGTERM (or Ctrl-C, which ``train.py`` turns into it) stops a run between two batches.
-
-    On resuming it drops what ``metrics.csv`` holds from beyond the checkpoint.
 
     Args:
         last: the callback that keeps ``last.ckpt``.
@@ -31,12 +28,6 @@ class ResumableStop(Callback):
         fitting = trainer.state.fn == "fit" and not trainer.sanity_checking and not trainer.fast_dev_run
         if isinstance(exception, SIGTERMException) and fitting and self.last.dirpath:
             self.last.save_now(trainer)
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        if trainer.state.fn == "fit" and trainer.is_global_zero:
-            for logger in trainer.loggers:
-                if isinstance(logger, RunLogger):
-                    logger.forget_after(checkpoint["global_step"])
 
 
 class FiniteLoss(Callback):

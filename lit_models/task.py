@@ -81,9 +81,13 @@ class LitTask(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer)}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave out the hyperparameters that only a pickle could hold."""
+        """Leave out the hyperparameters that only a pickle could hold, and keep the losses of an unfinished epoch."""
         hparams = checkpoint.get("hyper_parameters", {})
         checkpoint["hyper_parameters"] = {name: value for name, value in hparams.items() if _is_plain(value)}
+        checkpoint["tracked_loss"] = (self._loss_sum, self._sample_count)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._loss_sum, self._sample_count = checkpoint.get("tracked_loss", (torch.zeros(()), 0))
 
     def _schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         # What YAML names arrives as a partial of an opaque factory, all arguments of the class in its keywords.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.testing import assert_close
 
-from lab.saving import SparingCheckpoint
+from lab.errors import LabError
+from lab.saving import SparingCheckpoint, WholeFiles, check_room
 from lab.watch import ResumableStop
 
 
@@ -85,7 +87,7 @@ def test_the_files_are_those_of_a_checkpoint_that_writes_every_time(run: Callabl
 
 def test_a_write_is_followed_by_a_wait_and_the_rest_is_written_at_the_end(run: Callable) -> None:
     writes = run(7)  # half a second each: the next one is free 2.5 s later
-    assert [when for name, when, _ in writes if name == "last"] == [0, 2, 5, 7]
+    assert [when for name, when, _ in writes if name == "last"] == [1, 5, 7]  # when the next epoch starts, and the end
     assert writes[-1][0] == "last" and writes[-1][2] == 6  # the last epoch
     assert [of for name, _, of in writes if name == "best"][-1] == 3
 
@@ -136,3 +138,99 @@ def test_loggers_hear_of_every_file(
     trainer.logger.after_save_checkpoint = lambda callback: heard.append(callback.best_model_path)
     trainer.fit(tiny_task(), datamodule=tiny_images())
     assert heard and set(heard) == {str(tmp_path / "best.ckpt")}
+
+
+def test_within_an_epoch_it_saves_between_batches_without_validation(
+    tmp_path: Path, make_trainer: Callable, tiny_task: Callable, tiny_images: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SparingCheckpoint, "WAIT", 0)
+    steps: list[tuple[int, int]] = []
+
+    class Noted(SparingCheckpoint):
+        def write_kept(self, trainer: Trainer) -> None:
+            if self._kept is not None:
+                steps.append((self._kept[1]["global_step"], trainer.global_step))
+            super().write_kept(trainer)
+
+    callbacks = [Noted(every_minutes=0, dirpath=tmp_path, filename="last")]
+    trainer = make_trainer(max_epochs=2, enable_checkpointing=True, callbacks=callbacks)
+    trainer.fit(tiny_task(), datamodule=tiny_images())  # five batches an epoch
+    assert steps == [(step, step) for step in range(1, 11)]
+    steps.clear()
+    trainer = make_trainer(max_epochs=1, enable_checkpointing=True, callbacks=callbacks, accumulate_grad_batches=2)
+    trainer.fit(tiny_task(), datamodule=tiny_images())
+    assert steps == [(step, step) for step in (1, 2, 3)]
+    callbacks[0].every_minutes = 1e6
+    steps.clear()
+    make_trainer(max_epochs=2, enable_checkpointing=True, callbacks=callbacks).fit(
+        tiny_task(), datamodule=tiny_images()
+    )
+    assert steps == [(5, 5), (10, 10)]
+
+
+def test_a_scheduler_of_a_metric_is_saved_after_its_step(
+    tmp_path: Path, make_trainer: Callable, tiny_task: Callable, tiny_images: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SparingCheckpoint, "WAIT", 0)
+    plateau = lambda optimizer: torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, factor=0.5)  # noqa: E731
+    last = SparingCheckpoint(dirpath=tmp_path, filename="last")
+    saved: list[tuple[int, float]] = []
+
+    class Reads(Callback):
+        def on_train_batch_start(self, trainer: Trainer, *args: Any) -> None:
+            if trainer.global_step and trainer.global_step % 5 == 0:
+                state = torch.load(tmp_path / "last.ckpt", weights_only=True)
+                rates = [
+                    state["optimizer_states"][0]["param_groups"][0]["lr"],
+                    trainer.optimizers[0].param_groups[0]["lr"],
+                ]
+                saved.append((state["lr_schedulers"][0]["last_epoch"], rates[0] / rates[1]))
+
+    trainer = make_trainer(max_epochs=3, enable_checkpointing=True, callbacks=[last, Reads()])
+    trainer.fit(tiny_task(scheduler=plateau), datamodule=tiny_images())
+    assert saved == [(1, 1.0), (2, 1.0)]
+
+
+def test_a_disk_without_room_is_told_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_room(tmp_path / "checkpoints", 10)
+    assert not list((tmp_path / "checkpoints").iterdir())
+    monkeypatch.setattr("lab.saving.shutil.disk_usage", lambda folder: SimpleNamespace(free=3_000_000))
+    with pytest.raises(
+        LabError, match=r"has 3 MB left, but the checkpoints of this run take about 5 MB: make room, or"
+    ):
+        check_room(tmp_path / "checkpoints", 5_000_000)
+    (tmp_path / "file").touch()
+    with pytest.raises(LabError, match=r"cannot write in .*file/checkpoints \(Not a directory\): choose another --tr"):
+        check_room(tmp_path / "file" / "checkpoints", 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (RuntimeError("basic_ios::clear: iostream error"), r"the disk has [\d.]+ MB left"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    path = tmp_path / "last.ckpt"
+    (tmp_path / ".last.k1ll3d.ckpt").write_bytes(b"half")
+    WholeFiles().save_checkpoint({"step": 1}, str(path))
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+
+    def full(state: dict[str, Any], part: Path) -> None:
+        part.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(LabError, match=rf"checkpoint .*last.ckpt \({reason}\); the file of before is kept\. Make room"):
+        WholeFiles().save_checkpoint({"step": 2}, str(path))
+    assert torch.load(path, weights_only=True) == {"step": 1} and len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(LabError, match="nothing had been saved there before"):
+        WholeFiles().save_checkpoint({"step": 2}, str(tmp_path / "best.ckpt"))
+
+
+def test_no_negative_minutes() -> None:
+    with pytest.raises(LabError, match=r"save_every_minutes must be at least 0, but it is -1\."):
+        SparingCheckpoint(every_minutes=-1)

@@ -1,0 +1,89 @@
+"""Runs of train.py in processes of their own, some of which are killed."""
+
+import os
+import signal
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+CONTEXT = get_context("forkserver")
+CONTEXT.set_forkserver_preload(["interrupted", "train", "lab.cli", "lab.trainer", "torchmetrics"])
+
+
+class DataOrder(Callback):
+    """Writes a number for every training batch, in the order in which they come: data, augmentation and all."""
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        tensor = batch.targets if hasattr(batch, "targets") else batch[0]
+        weights = torch.linspace(1, 2, tensor.numel(), dtype=torch.float64)
+        with Path("order.txt").open("a") as file:
+            file.write(f"{trainer.global_step} {float(weights @ tensor.flatten().double()):.10e}\n")
+
+
+class KillAt(Callback):
+    """Kills its own process at a hook, as nobody can prevent.
+
+    Args:
+        hook: the name of the hook.
+        step: the global step at which it must be called.
+        name: the signal.
+    """
+
+    def __init__(self, hook: str, step: int, name: str = "SIGKILL") -> None:
+        self.step, self.name = step, name
+        setattr(self, hook, self._kill)
+
+    def _kill(self, trainer: Trainer, *args: Any) -> None:
+        if trainer.global_step == self.step and not trainer.sanity_checking:
+            os.kill(os.getpid(), getattr(signal, self.name))
+
+
+def run(folder: Path, *words: str, torn_at: int | None = None) -> int:
+    """Run train.py's ``main`` in a process of its own.
+
+    Args:
+        folder: where it is run.
+        *words: what is typed.
+        torn_at: the number of the checkpoint that is written halfway when the process is killed; none when None.
+
+    Returns:
+        its exit status, −9 when it was killed.
+    """
+    process = CONTEXT.Process(target=_main, args=(str(folder), words, torn_at))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def _main(folder: str, words: tuple[str, ...], torn_at: int | None) -> None:
+    from lab.main import main
+    from lab.saving import SparingCheckpoint
+    from train import ROOMS
+
+    os.chdir(folder)
+    torch.set_num_threads(1)
+    SparingCheckpoint.WAIT = 0  # write whenever there is something to write
+    if torn_at is not None:
+        _tear(torn_at)
+    with Path("log.txt").open("a") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        raise SystemExit(main(list(words), ROOMS))
+
+
+def _tear(number: int) -> None:
+    """Let the process die when half of a checkpoint is on the disk."""
+    save, count = torch.save, 0
+
+    def torn(state: Any, path: Path) -> None:
+        nonlocal count
+        count += 1
+        save(state, path)
+        if count == number:
+            os.truncate(path, Path(path).stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    torch.save = torn
