@@ -88,7 +88,10 @@ class CommandLine:
         files = self._experiments()
         if not files:
             return "-".join(str(config[key].class_path).rsplit(".", 1)[-1] for key in ("model", "data"))
-        return files[0].absolute().parent.parent.name if _is_saved(files[0]) else files[0].stem
+        name = files[0].resolve().parent.parent.name if _is_saved(files[0]) else files[0].stem
+        if name in ("", ".", ".."):  # the run would lie outside the folder of runs
+            raise LabError(f'a run is named after its config, but {files[0]} gives it the name "{name}": rename it.')
+        return name
 
     def _experiments(self) -> list[Path]:
         return [Path(path) for path in self.configs if Path(path).parent.name != "presets"]
@@ -100,7 +103,7 @@ class CommandLine:
 
 def _is_saved(config: Path) -> bool:
     """Whether a file is the config.yaml of a run folder."""
-    return config.name == "config.yaml" and bool(re.fullmatch(r"version_\d+", config.absolute().parent.name))
+    return config.name == "config.yaml" and bool(re.fullmatch(r"version_\d+", config.resolve().parent.name))
 
 
 def check_config(config: str) -> None:

@@ -49,24 +49,6 @@ def newest_checkpoint(runs: list[Path], kind: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a checkpoint without unpickling anything but tensors and plain values.
-
-    Raises:
-        LabError: when the file is no checkpoint of Lightning's.
-    """
-    import torch
-
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises what its unpickler, zip reader and storage reader happen to raise
-        raise LabError(f"{path} is no checkpoint that can be loaded safely ({_first_line(error)}).") from error
-    needed = {"state_dict", "global_step", "pytorch-lightning_version"}
-    if not isinstance(checkpoint, dict) or not needed <= set(checkpoint):
-        raise LabError(f"{path} is no checkpoint of train.py: it does not hold {', '.join(sorted(needed))}.")
-    return checkpoint
-
-
 def saved_model(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     """The class path and the arguments of the model in a checkpoint, or None for one saved from Python."""
     hparams = checkpoint.get("hyper_parameters") or {}
@@ -161,7 +143,3 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
     return flat
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().split("\n")[0] or type(error).__name__)[:120]

@@ -16,13 +16,13 @@ from lab.arguments import CommandLine
 from lab.checkpoints import (
     checkpoint_path,
     compare_models,
-    load_checkpoint,
     refuse_resplit,
     refuse_restored,
     saved_config,
     saved_model,
 )
 from lab.errors import LabError
+from lab.loading import load_checkpoint
 from lab.loggers import EventLogger, RunLogger
 from lab.predictions import PredictionsFile
 from lab.resuming import ExactResume

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
+from lab.loading import load_checkpoint
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule
@@ -107,9 +108,8 @@ def load_run(run_dir: str | Path) -> "tuple[LightningModule, LightningDataModule
         run_dir: a run folder, ``runs/<config name>/version_<n>``, as ``train.py fit`` leaves it.
 
     Raises:
-        LabError: when the folder holds no ``config.yaml`` or no checkpoint.
+        LabError: when the folder holds no ``config.yaml`` or no checkpoint, or one that is damaged or no mere data.
     """
-    import torch
     import yaml
     from jsonargparse import ArgumentParser
     from lightning.pytorch import LightningDataModule
@@ -119,14 +119,14 @@ def load_run(run_dir: str | Path) -> "tuple[LightningModule, LightningDataModule
     checkpoint = next((path for path in checkpoints if path.is_file()), None)
     if checkpoint is None or not (run_dir / "config.yaml").is_file():
         raise LabError(f"{run_dir} is no finished run: it must hold config.yaml and checkpoints/best.ckpt.")
-    config = yaml.safe_load((run_dir / "config.yaml").read_text())
+    config, saved = yaml.safe_load((run_dir / "config.yaml").read_text()), load_checkpoint(checkpoint)
     room, class_name = config["model"]["class_path"].rsplit(".", 1)
     module_class = getattr(importlib.import_module(room), class_name)
     module = module_class.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
     parser = ArgumentParser()
     parser.add_subclass_arguments(LightningDataModule, "data")
     datamodule = parser.instantiate(parser.parse_object({"data": config["data"]})).data
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True).get(type(datamodule).__qualname__)
+    state = saved.get(type(datamodule).__qualname__)
     if state:
         datamodule.load_state_dict(state)  # what the numbers of the classes stand for
     if hasattr(module, "use_best"):
