@@ -78,16 +78,10 @@ class LabCLI(LightningCLI):
             group.add_subcommand(name, subparser, help=description)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--monitor", type=str, default="val/loss", help="Metric that picks the best checkpoint.")
-        parser.add_argument(
-            "--monitor_mode", type=str, default="min", choices=("min", "max"), help="Which value of it is best."
-        )
-        parser.add_argument(
-            "--reference", type=str, default="", help="What the result is held against, and its source."
-        )
-        parser.add_argument(
-            "--save_every_minutes", type=float, default=1.0, help="Minutes between two writes of last.ckpt in an epoch."
-        )
+        parser.add_argument("--monitor", default="val/loss", help="Metric that picks the best checkpoint.")
+        parser.add_argument("--monitor_mode", default="min", choices=("min", "max"), help="Which value of it is best.")
+        parser.add_argument("--reference", default="", help="What the result is held against, and its source.")
+        parser.add_argument("--save_every_minutes", type=float, default=1.0, help="Save so often within an epoch too.")
         parser.add_argument("--compile", type=bool, default=False, help="Compile the network with torch.compile.")
         parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best checkpoint after fit.")
 
@@ -195,9 +189,10 @@ class LabCLI(LightningCLI):
     def _loggers(self, logger: Any) -> list[Logger]:
         """The run's own logger first, then those of the config; TensorBoard when it names none."""
         folder, name = self.run_dir.parent, self.run_dir.name
-        own = RunLogger(folder.parent, name=folder.name, version=name, first_step=self.first_step)
+        place = {"save_dir": folder.parent, "name": folder.name, "version": name, "first_step": self.first_step}
+        own = RunLogger(**place)
         if logger is None or logger is True:
-            logger = EventLogger(folder.parent, name=folder.name, version=name, default_hp_metric=False)
+            logger = EventLogger(**place, default_hp_metric=False)
         if logger is False:
             return [own]
         return [own, *(logger if isinstance(logger, list) else [logger])]

@@ -59,12 +59,22 @@ class EventLogger(TensorBoardLogger):
     """A TensorBoardLogger that writes all metrics of a step as one event.
 
     Lightning's writes one for each, which takes 60 µs apiece: too long for what is logged of every time step.
+
+    Args:
+        first_step: the step of the checkpoint that a command starts from.
+        *arguments: those of TensorBoardLogger.
+        **keywords: those of TensorBoardLogger.
     """
+
+    def __init__(self, *arguments: Any, first_step: int = 0, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.first_step = first_step
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
+        step = max(step or 0, self.first_step - 1)
         writer = self.experiment.file_writer
         if writer is None or any(isinstance(value, dict) for value in metrics.values()):
             # Closed at the end of training: a test after it opens another. And several curves in one chart.

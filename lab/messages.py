@@ -35,7 +35,9 @@ def explain(error: BaseException, options: list[str]) -> str | None:
     if isinstance(error, ArgumentError):
         return _explain_argument(chain, options)
     if missing := next((link for link in chain if isinstance(link, ModuleNotFoundError)), None):
-        return f"a package is missing ({missing}): install it with pip."
+        return f"a package is missing ({missing}): pip install {(missing.name or 'it').partition('.')[0]}"
+    if type(error).__module__.startswith("wandb."):
+        return f"Weights & Biases says: {error} Run `wandb login`, or add --trainer.logger.offline true."
     if unwritten := next((link for link in chain if isinstance(link, OSError) and link.errno in UNWRITABLE), None):
         where = f" {unwritten.filename}" if unwritten.filename else " a file of the run"
         return (
