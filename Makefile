@@ -1,16 +1,25 @@
 # make demo   train and test a vision transformer on real digits (a minute, no network but the package index)
 # make test   the tests            make lint   the linter
+# make reproduce        every experiment that needs no download, at a reduced budget, held against what is expected of it
+#                       (about five minutes on two cores); then report/index.html
+# make reproduce-full   the same at the full budget, and those with real data in ARCHLAB_DATA (hours)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint install
+.PHONY: demo test lint install reproduce reproduce-full
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m lab.demo
+
+reproduce: $(VENV)/.installed
+	@status=0; $(BIN)/python -m lab.reproduce || status=$$?; $(BIN)/python report.py && exit $$status
+
+reproduce-full: $(VENV)/.installed
+	@status=0; $(BIN)/python -m lab.reproduce --full || status=$$?; $(BIN)/python report.py && exit $$status
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal

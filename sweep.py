@@ -1,4 +1,4 @@
-"""Run a grid of experiments, or what is missing of it: python sweep.py configs/grids/X.yaml [--jobs 2]."""
+"""Run a grid of experiments, or what is missing of it: python sweep.py configs/grids/X.yaml, or --config and --grid."""
 
 import sys
 

@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from lab.report import machine as lab_machine
+from lab.machine import machine as lab_machine
 
 Result = TypeVar("Result")
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from lab.errors import LabError, nearest
+from lab.requeue import slurm_job
 
 
 @dataclass
@@ -72,7 +73,7 @@ class CommandLine:
 
     @property
     def typed(self) -> dict[str, Any]:
-        """The config files, and the typed values by their keys as YAML reads them."""
+        """The config files, the typed values by their keys as YAML reads them, and the SLURM job that does it."""
         values, words = {}, iter(self.overrides)
         for word in words:
             key, equals, value = word.removeprefix("--").partition("=")
@@ -81,7 +82,7 @@ class CommandLine:
                 values[key] = yaml.safe_load(value)
             except yaml.YAMLError:  # the parser will say so, or take it as a word
                 values[key] = value
-        return {"configs": self.configs, "values": values}
+        return {"configs": self.configs, "values": values, **slurm_job()}
 
     def run_name(self, config: Any) -> str:
         """The name of the experiment: that of its config file, or of its classes when it has none."""

@@ -25,6 +25,7 @@ from lab.errors import LabError
 from lab.loading import load_checkpoint
 from lab.loggers import EventLogger, RunLogger
 from lab.predictions import PredictionsFile
+from lab.requeue import requeued_checkpoint
 from lab.resuming import ExactResume
 from lab.runs import drop_if_empty, new_run_dir, run_of_checkpoint
 from lab.saving import SparingCheckpoint
@@ -95,7 +96,8 @@ class LabCLI(LightningCLI):
             return
         root = Path(config.trainer.default_root_dir)
         self.run_name = self.command_line.run_name(config)
-        path = checkpoint_path(command, config.ckpt_path, root, self.run_name, self.command_line.run)
+        begun = requeued_checkpoint(root, self.run_name, self.command_line.typed) if command == "fit" else None
+        path = checkpoint_path(command, config.ckpt_path or begun, root, self.run_name, self.command_line.run)
         self.first_step = 0
         if path is not None:
             self._take_from(path, command)
@@ -193,9 +195,7 @@ class LabCLI(LightningCLI):
         own = RunLogger(**place)
         if logger is None or logger is True:
             logger = EventLogger(**place, default_hp_metric=False)
-        if logger is False:
-            return [own]
-        return [own, *(logger if isinstance(logger, list) else [logger])]
+        return [own, *(logger if isinstance(logger, list) else [logger] if logger else [])]
 
     def _run_subcommand(self, subcommand: str) -> None:
         try:

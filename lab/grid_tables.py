@@ -1,84 +1,79 @@
 """The results of a grid of experiments as a table."""
 
-import math
-import statistics
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
 from lab.grids import FIRST, Grid
+from lab.machine import machine
+from lab.report_studies import Logged, Measured, Study, replica_values, with_best
 from lab.runs import fit_minutes, read_metrics
 from lab.significance import compare_means
 
-ROUNDING = 1e-20  # what is left of an exact 0 in float64
 
+def grid_study(grid: Grid, root: Path) -> Study | None:
+    """What the runs of a grid measured; None where it never ran.
 
-def replica_values(
-    metrics: Mapping[str, tuple[list[int], list[float]]], name: str
-) -> list[tuple[list[int], list[float]]]:
-    """A metric of every replica of a run, or of the run itself where it has none."""
-    each = [logged for key, logged in metrics.items() if key.startswith(f"{name}_replica_")]
-    return each or [metrics[name]]
+    The metrics that hold for a whole row come first, with None as their column.
 
-
-def grid_table(grid: Grid, root: Path) -> str | None:
-    """The results of a grid in Markdown, mean ± standard deviation over replicas and seeds; None where it never ran."""
-    names = [f"{column} {label}".strip() for column in grid.columns for label in grid.metrics.values()]
-    header = ["", *grid.references.values(), *names]
-    lines, repeats, all_runs, by_row = [], set(), [], {}
-    for row in grid.rows:
-        cells = [cell for cell in grid.cells if cell.row == row]
-        runs = [list(grid.runs(cell, root).values()) for cell in cells]
-        all_runs += [run for of_cell in runs for run in of_cell]
-        metrics = [[read_metrics(run) for run in of_cell] for of_cell in runs]
-        by_row[row] = _values(metrics[0], next(iter(grid.metrics)))
-        repeats |= {len(_values(of_cell, next(iter(grid.metrics)))) for of_cell in metrics}
-        shown = [_mean_and_spread(metrics[0], name) for name in grid.references]
-        shown += [_mean_and_spread(of_cell, name) for of_cell in metrics for name in grid.metrics]
-        lines.append("| " + " | ".join([row, *shown]) + " |")
-    if not all_runs:
+    Args:
+        grid: the grid.
+        root: the folder of all runs.
+    """
+    runs = {(cell.row, cell.column): list(grid.runs(cell, root).values()) for cell in grid.cells}
+    if not any(runs.values()):
         return None
+    rows = [_row(grid, row, runs) for row in grid.rows]
+    first = next(iter(grid.metrics))
+    by_row = {row[0].row: next(cell.values for cell in row if cell.metric == first) for row in rows}
     reference = yaml.safe_load(Path(grid.config).read_text(encoding="utf-8")).get("reference", "–")
-    counts = "–".join(map(str, sorted({min(repeats), max(repeats)})))
+    command = f"python sweep.py {grid.path}"
+    name = Path(grid.path).stem
+    return Study(name, grid.title, with_best(rows, runs), runs, reference, command, _tests(grid.versus, by_row))
+
+
+def grid_table(study: Study) -> str:
+    """A study of a grid in Markdown, mean ± standard deviation over replicas and seeds, and the machine."""
+    header = ["", *(cell.heading for cell in study.rows[0])]
+    lines = ["| " + " | ".join([row[0].row, *(cell.text for cell in row)]) + " |" for row in study.rows]
+    runs = study.all_runs
     return "\n".join(
         [
-            f"### {grid.title}",
+            f"### {study.title}",
             "",
             "| " + " | ".join(header) + " |",
             "| --- |" + " ---: |" * (len(header) - 1),
             *lines,
             "",
-            *_tests(grid.versus, by_row),
-            f"Mean ± standard deviation over {counts} repeats. {len(all_runs)} runs of {fit_minutes(all_runs)} each: "
-            f"`python sweep.py {grid.path}`. Reference: {reference}.",
+            *(line for note in study.notes for line in (note, "")),
+            f"Mean ± standard deviation over {study.repeats} repeats. {len(runs)} runs of {fit_minutes(runs)} each: "
+            f"`{study.command}`. Reference: {study.reference}.",
+            "",
+            f"Machine: {machine()}.",
             "",
         ]
     )
 
 
-def _tests(versus: str, by_row: Mapping[str, list[float]]) -> list[str]:
+def _row(grid: Grid, row: str, runs: Mapping[tuple[str, str], list[Path]]) -> list[Measured]:
+    metrics = {column: [read_metrics(run) for run in runs[row, column]] for column in grid.columns}
+    of_row = metrics[next(iter(grid.columns))]
+    cells = [Measured(row, None, name, label, _values(of_row, name)) for name, label in grid.references.items()]
+    return cells + [
+        Measured(row, column, name, label, _values(of_cell, name))
+        for column, of_cell in metrics.items()
+        for name, label in grid.metrics.items()
+    ]
+
+
+def _tests(versus: str, by_row: Mapping[str, tuple[float, ...]]) -> list[str]:
     """How each row differs from the row that it is held against, in its first column and metric."""
-    against = by_row.get(versus, [])
+    against = by_row.get(versus, ())
     others = {row: values for row, values in by_row.items() if row != versus and min(len(values), len(against)) > 1}
-    return [line for row, values in others.items() for line in (compare_means(row, values, versus, against), "")]
+    return [compare_means(row, values, versus, against) for row, values in others.items()]
 
 
-def _values(runs: list[Mapping[str, tuple[list[int], list[float]]]], name: str) -> list[float]:
+def _values(runs: list[Logged], name: str) -> tuple[float, ...]:
     name, place = name.removeprefix(FIRST), 0 if name.startswith(FIRST) else -1
-    return [values[place] for metrics in runs if name in metrics for _, values in replica_values(metrics, name)]
-
-
-def _mean_and_spread(runs: list[Mapping[str, tuple[list[int], list[float]]]], name: str) -> str:
-    values = _values(runs, name)
-    if not values:
-        return "–"
-    if not all(map(math.isfinite, values)):
-        return "not finite"
-    if max(map(abs, values)) < ROUNDING:
-        return "0"
-    mean, spread = statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0
-    if spread < 1e-5 * abs(mean) or abs(mean) < 1e-3:
-        return f"{mean:.4g} ± {spread:.1g}" if len(values) > 1 else f"{mean:.4g}"
-    digits = max(0, 1 - math.floor(math.log10(spread)))  # two of the spread
-    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
+    return tuple(values[place] for metrics in runs for _, values in replica_values(metrics, name))

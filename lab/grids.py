@@ -58,6 +58,8 @@ class Grid:
         curves: the metric to draw over training, and the label of its axis; none when empty.
         references: metrics that hold for a whole row, taken from its first column, and how they are called.
         versus: a row that the others are held against by a test of the first metric; none when empty.
+        exact: whether an override such as ``trainer.accelerator``, in which repeats of an experiment may differ, is one
+            that tells the runs of the grid apart.
     """
 
     path: str
@@ -70,6 +72,7 @@ class Grid:
     curves: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, str] = field(default_factory=dict)
     versus: str = ""
+    exact: bool = False
 
     @property
     def name(self) -> str:
@@ -88,19 +91,26 @@ class Grid:
         """The newest finished run of a cell for each of its seeds."""
         config = yaml.safe_load(Path(cell.config).read_text(encoding="utf-8"))
         stated = {key: value for key, value in values_of(config).items() if not _replaced(key, cell.overrides)}
-        seeds = self.seeds or [config.get("seed_everything", 0)]
+        seeds = self.seeds or [cell.overrides.get("seed_everything", config.get("seed_everything", 0))]
         found: dict[int, Path] = {}
         for _, run in reversed(list(run_versions(root, cell.name))):
             ran = read_config(run)
-            same = _typed(run) == _binding(cell.overrides) and _within(stated, values_of(ran))
+            same = self._typed_alike(run, cell) and _within(stated, values_of(ran))
             if same and ran.get("seed_everything") in seeds and self._finished(run):
                 found[ran["seed_everything"]] = run
         return dict(sorted(found.items()))
 
+    def _typed_alike(self, run: Path, cell: Cell) -> bool:
+        values = _typed(run)
+        if values is None or _binding(values) != _binding(cell.overrides):
+            return False
+        return not self.exact or all(key in values and values[key] == value for key, value in cell.overrides.items())
+
     def _finished(self, run: Path) -> bool:
-        return (run / "metrics.csv").is_file() and {name.removeprefix(FIRST) for name in self.metrics} <= set(
-            read_metrics(run)
-        )
+        """Whether a run has all metrics; of a grid that names none, whether it was tested."""
+        measured = set(read_metrics(run)) if (run / "metrics.csv").is_file() else set()
+        needed = {name.removeprefix(FIRST) for name in self.metrics}
+        return needed <= measured if needed else any(name.startswith("test/") for name in measured)
 
 
 def read_grid(path: Path) -> Grid:
@@ -151,12 +161,10 @@ def _check(grid: Grid) -> None:
 
 
 def _typed(run: Path) -> dict[str, Any] | None:
-    """What was typed beside the config of a run, but for seeds and the like; None where other files were layered."""
+    """What was typed beside the config of a run; None where other files were layered."""
     path = run / "overrides.yaml"
     typed = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {"configs": [], "values": {}}
-    if len(typed["configs"]) != 1:
-        return None
-    return _binding(typed["values"])
+    return typed["values"] if len(typed["configs"]) == 1 else None
 
 
 def _binding(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,82 +1,123 @@
-"""Finished runs as a table: what was measured beside what it is held against."""
+"""Finished runs as tables: what was measured beside what it is held against."""
 
-import os
-import platform
+import csv
 import re
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab.errors import LabError
 from lab.files import written_whole
-from lab.grid_tables import grid_table, replica_values
+from lab.grid_tables import grid_study, grid_table
 from lab.grids import Grid
-from lab.overrides import config_file, overrides_of, read_config
+from lab.machine import machine
+from lab.overrides import config_file, read_config
+from lab.report_markdown import Results, merge, read_results
+from lab.report_studies import SCORES, Study, experiment_studies, repeats_of, replica_values, score_name
 from lab.runs import fit_minutes, read_metrics, run_versions
 
-HEADER = "| experiment | result on the test split | seeds | reference | fit, wall-clock | command |"
-# What a row shows, the first that the runs have: its name, its digits, and whether more is better.
-SCORES = {
-    "test/iou": ("mean IoU", ".4f", True),
-    "test/acc": ("accuracy", ".4f", True),
-    "test/rse": ("relative squared error", ".2g", False),
-    "probe/test_acc": ("accuracy of a linear probe", ".4f", True),
-}
+COLUMNS = ("study", "row", "column", "metric", "label", "mean", "std", "count", "best", "reference_value", "reference")
 
 
-def write_results(runs: Sequence[Path], path: Path, notes: Path | None = None, grids: Sequence[Grid] = ()) -> str:
-    """Write a table of finished runs, a row an experiment, and the tables of ``runs/benchmarks`` below it.
+@dataclass(frozen=True)
+class Finished:
+    """What the run folders hold.
+
+    Args:
+        tested: tested runs of experiments whose configs no grid has.
+        grids: a study of every grid that ran.
+        others: tested runs of the configs of grids that are no part of one.
+    """
+
+    tested: list[Path]
+    grids: list[Study]
+    others: list[Path]
+
+    @property
+    def studies(self) -> list[Study]:
+        """A study of every grid, of every experiment, and of what else was tried with the configs of grids."""
+        tried = [
+            replace(study, name=f"{study.name}_others", title=f"{study.title}: beside the grids")
+            for study in experiment_studies(self.others)
+        ]
+        return self.grids + experiment_studies(self.tested) + tried
+
+
+def read_finished(runs: Sequence[Path], root: Path, grids: Sequence[Grid] = ()) -> Finished:
+    """Read what was measured.
 
     Args:
         runs: run folders, ``runs/<config name>/version_<n>``; those of one config are its repeats, unless other values
             than the seed were given on the command line: each set of them is a row of its own.
-        path: the Markdown file to write.
-        notes: a folder of further Markdown tables, or None.
-        grids: grids of experiments; each that ran has a table of its own, from the folder of all runs, and the runs of
-            its config are no rows of the first table.
-
-    Raises:
-        LabError: when none of the folders holds a tested run.
+        root: the folder of all runs, of which the grids take theirs.
+        grids: grids of experiments.
     """
-    in_grids = {cell.name for grid in grids for cell in grid.cells}
-    tested = [run for run in runs if (run / "metrics.csv").is_file() and _score_name(run)]
-    tested = [run for run in tested if run.parent.name not in in_grids]
-    grid_tables = [table for grid in grids if (table := grid_table(grid, Path("runs")))]
-    if not tested and not grid_tables:
-        raise LabError("no run here has been tested yet: run `python train.py fit` and `python train.py test` first.")
-    rows = [_row(name, overrides, folders) for (name, overrides), folders in sorted(_repeats(tested).items())]
-    tables = grid_tables + [file.read_text() for file in sorted(notes.glob("*.md"))] if notes else grid_tables
-    text = "\n".join(
-        [
-            "# Results",
-            "",
-            "Written by `python report.py` from finished runs; mean ± standard deviation over seeds.",
-            f"Machine: {machine()}.",
-            "",
-            HEADER,
-            "| --- | --- | --- | --- | --- | --- |",
-            *rows,
-            "",
-            *tables,
-        ]
+    studies = [study for grid in grids if (study := grid_study(grid, root))]
+    in_grids, used = (
+        {cell.name for grid in grids for cell in grid.cells},
+        {run for of in studies for run in of.all_runs},
     )
+    tested = [run for run in runs if (run / "metrics.csv").is_file() and run not in used and score_name(run)]
+    parts: tuple[list[Path], list[Path]] = ([], [])
+    for run in tested:
+        parts[run.parent.name in in_grids].append(run)
+    return Finished(parts[0], studies, parts[1])
+
+
+def write_results(
+    finished: Finished, path: Path, notes: Path | None = None, overwrite: bool = False
+) -> tuple[list[str], list[str]]:
+    """Write what was measured into RESULTS.md, beside what that holds of studies without runs here.
+
+    The first table has a row an experiment, each grid a section of its own; what ``notes`` holds follows. A row is
+    replaced where there are as many seeds here as it states, a section where there are as many runs as it states and a
+    value wherever it has one; ``overwrite`` replaces them in any case.
+
+    Args:
+        finished: what was measured.
+        path: the Markdown file; made where there is none, left as it is where nothing was measured.
+        notes: a folder of further sections in Markdown, such as benchmarks, which are always taken; or None.
+        overwrite: whether also more complete rows and sections are replaced.
+
+    Returns:
+        the names of the grids whose sections were written, and a sentence on everything that was kept.
+    """
+    if not finished.tested and not finished.grids:
+        return [], []
+    before = read_results(path.read_text(encoding="utf-8")) if path.is_file() else Results()
+    rows = [_row(name, overrides, runs) for (name, overrides), runs in repeats_of(finished.tested).items()]
+    sections = {study.name: grid_table(study) for study in finished.grids}
+    merged, kept = merge(before, rows, list(sections.values()), overwrite)
+    further = [part for file in sorted(notes.glob("*.md")) for part in _sections(file)] if notes else []
+    merged, _ = merge(merged, [], further, overwrite=True)
     with written_whole(path) as part:
-        part.write_text(text, encoding="utf-8")
-    return text
+        part.write_text(merged.text, encoding="utf-8")
+    return [name for name, text in sections.items() if text in merged.sections.values()], kept
 
 
-def machine() -> str:
-    """The processor, the cores, and the versions that a number depends on."""
-    import lightning
-    import torch
+def write_tables(studies: Sequence[Study], path: Path) -> None:
+    """Write every mean as a row of a CSV file.
 
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    processor = names[0] if names else platform.processor() or platform.machine()
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}, lightning {lightning.__version__}"
-    return f"{processor}, {os.cpu_count()} cores{gpu}; {versions}"
+    Args:
+        studies: what was measured.
+        path: the file.
+    """
+    with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for study in studies:
+            for cell in (cell for cell in study.cells if cell.values):
+                std = statistics.stdev(cell.values) if len(cell.values) > 1 else ""
+                measured = (statistics.mean(cell.values), std, len(cell.values), int(cell.best))
+                held = reference_value(study.reference)
+                about = (study.name, cell.row, cell.column or "", cell.metric, cell.label)
+                writer.writerow([*about, *measured, "" if held is None else held, study.reference])
+
+
+def reference_value(reference: str) -> float | None:
+    """The number that a reference begins with, or None."""
+    held = re.match(r"\d+(\.\d+)?(e[+-]?\d+)?", reference)
+    return float(held[0]) if held else None
 
 
 def all_runs(root: Path) -> list[Path]:
@@ -85,8 +126,8 @@ def all_runs(root: Path) -> list[Path]:
     return [run for name in names for _, run in reversed(list(run_versions(root, name)))]
 
 
-def _row(name: str, overrides: str, folders: list[Path]) -> str:
-    score = _score_name(folders[0])
+def _row(name: str, overrides: str, folders: list[Path]) -> list[str]:
+    score = score_name(folders[0])
     label, digits, more_is_better = SCORES[score]
     repeats = [replica_values(read_metrics(folder), score) for folder in folders]
     scores = [values[-1] for of_run in repeats for _, values in of_run]
@@ -97,29 +138,15 @@ def _row(name: str, overrides: str, folders: list[Path]) -> str:
         str(first) if len(of_run) == 1 else f"{first}–{first + len(of_run) - 1}"
         for first, of_run in zip(firsts, repeats, strict=True)
     )
-    minutes = fit_minutes(folders)
     reference = config_file(name).get("reference") or read_config(folders[-1]).get("reference") or "–"
-    held = re.match(r"\d+(\.\d+)?(e[+-]?\d+)?", reference)
-    if held and (mean < float(held[0]) if more_is_better else mean > float(held[0])):
+    held = reference_value(reference)
+    if held is not None and (mean < held if more_is_better else mean > held):
         spread += f" ({'below' if more_is_better else 'above'} the reference)"
     command = f"`python train.py fit --config configs/{name}.yaml{overrides}`"
     result = f"{label} {mean:{digits}}{spread}"
-    return f"| {name}{overrides} | {result} | {seeds} | {reference} | {minutes} | {command} |"
+    return [f"{name}{overrides}", result, seeds, reference, fit_minutes(folders), command, machine()]
 
 
-def _repeats(runs: Sequence[Path]) -> dict[tuple[str, str], list[Path]]:
-    """The runs by the name of their config and what was typed beside it."""
-    by_name: dict[str, list[Path]] = {}
-    for run in runs:
-        by_name.setdefault(run.parent.name, []).append(run)
-    groups: dict[tuple[str, str], list[Path]] = {}
-    for name, folders in by_name.items():
-        for folder, overrides in zip(folders, overrides_of(folders, config_file(name)), strict=True):
-            groups.setdefault((name, overrides), []).append(folder)
-    return groups
-
-
-def _score_name(run: Path) -> str | None:
-    """The first of ``SCORES`` that a run was tested for, or None."""
-    metrics = read_metrics(run)
-    return next((name for name in SCORES if name in metrics), None)
+def _sections(file: Path) -> list[str]:
+    parts = re.split(r"^(?=### )", file.read_text(encoding="utf-8"), flags=re.M)
+    return [part for part in parts if part.startswith("### ")]

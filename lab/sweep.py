@@ -1,21 +1,42 @@
-"""The entry of sweep.py: a grid of experiments, run one after another in a few processes that start but once."""
+"""The entry of sweep.py: a grid of experiments, here or on a cluster, and what came of each run."""
 
 import argparse
-import os
 import shlex
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, as_completed
-from multiprocessing import active_children, get_context
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
+from typing import Any, NoReturn, Protocol
+
+import yaml
 
 from lab.errors import LabError
-from lab.grids import Cell, Grid, read_grid
+from lab.files import written_whole
+from lab.grids import FIRST, Cell, Grid, read_grid
+from lab.sweep_folder import Run, SweepFolder, new_sweep_path, stopped_runs
+from lab.sweep_grids import check_keys, short_names, typed_grid
+from lab.sweep_local import LocalJobs
+from lab.sweep_slurm import SlurmJobs, slurm_parameters
+from lab.sweep_table import Progress
 
 ROOT = Path("runs")
+SECONDS_BETWEEN = 0.25  # so often the statuses are read
+
+
+class Jobs(Protocol):
+    """What does the runs of a sweep: processes of this machine, or a SLURM job array."""
+
+    def start(self) -> None:
+        """Start them."""
+
+    def ended(self) -> bool:
+        """Note which runs were lost, and tell whether nothing is waiting or under way any more."""
+
+    def stop(self) -> str:
+        """Tell the runs under way to stop, wait for none of them, and say in a sentence what happens to them."""
 
 
 def main(typed: Sequence[str], rooms: Sequence[ModuleType]) -> int:
@@ -29,20 +50,32 @@ def main(typed: Sequence[str], rooms: Sequence[ModuleType]) -> int:
         0 when every run of the grid is there, 1 when one failed, or after a mistake that was told in one sentence; 130
         after Ctrl-C or SIGTERM, which the runs under way are told too.
     """
-    arguments = _parse(typed)
     try:
-        grid = read_grid(Path(arguments.grid))
+        arguments = _parse(typed)
+        classes = short_names(rooms)
+        if arguments.config:
+            grid = typed_grid(arguments.config, arguments.grid, arguments.seeds, classes)
+        else:
+            grid = read_grid(Path(arguments.file))
+        parameters = slurm_parameters(arguments.slurm) if arguments.executor == "slurm" else {}
+        missing = missing_runs(grid)
+        check_keys([cell for cell, _ in missing], next(iter(grid.seeds), None), classes)
+        total = len(grid.cells) * max(1, len(grid.seeds))
+        print(f"{grid.title}: {total} runs, {total - len(missing)} of them finished.", flush=True)
+        runs = _runs(grid, missing)
+        if arguments.dry_run:
+            print(*(shlex.join(["python", "train.py", *run.words_from(run.checkpoint)]) for run in runs), sep="\n")
+        if arguments.dry_run or not runs:
+            return 0
+        folder, names = SweepFolder(new_sweep_path(ROOT / grid.name), runs), [room.__name__ for room in rooms]
+        if arguments.executor == "slurm":
+            jobs: Jobs = SlurmJobs(folder, names, arguments.jobs, parameters)
+        else:
+            jobs = LocalJobs(folder, names, arguments.jobs or 1)
+        return _run_all(folder, jobs, _about(grid, typed, total - len(missing)))
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    missing = missing_runs(grid)
-    total = len(grid.cells) * max(1, len(grid.seeds))
-    print(f"{grid.title}: {total} runs, {total - len(missing)} of them finished.", flush=True)
-    if arguments.dry_run:
-        for cell, seed in missing:
-            print(shlex.join(["python", "train.py", *_words(cell, seed)]))
-        return 0
-    return _run_all(grid, missing, arguments.jobs, [room.__name__ for room in rooms])
 
 
 def missing_runs(grid: Grid) -> list[tuple[Cell, int | None]]:
@@ -55,96 +88,107 @@ def missing_runs(grid: Grid) -> list[tuple[Cell, int | None]]:
     return missing
 
 
-def _run_all(grid: Grid, missing: list[tuple[Cell, int | None]], jobs: int, rooms: list[str]) -> int:
-    logs = ROOT / grid.name / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs) if hasattr(os, "sched_getaffinity") else 1
-    failed, started = [], time.perf_counter()
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_start, initargs=(threads,)) as pool:
-        waiting: dict[Future, tuple[str, Path]] = {}
-        for cell, seed in missing:
-            name = ", ".join(part for part in (cell.row, cell.column, "" if seed is None else f"seed {seed}") if part)
-            log = logs / f"{name.replace('/', '-')}.log"
-            waiting[pool.submit(run_one, _words(cell, seed), rooms, log)] = (name, log)
-        before = signal.signal(signal.SIGTERM, _stop)
-        try:
-            for number, done in enumerate(as_completed(waiting), start=1):
-                name, log = waiting[done]
-                try:
-                    status, seconds = done.result()
-                except BrokenExecutor:
-                    status, seconds = 1, float("nan")  # somebody killed the process, or the memory was not enough
-                print(f"[{number}/{len(waiting)}] {name}: {'done' if status == 0 else 'FAILED'} in {seconds:.0f} s")
-                if status in (130, 143):
-                    raise KeyboardInterrupt
-                if status:
-                    failed.append(f"{name}: {_last_line(log)} (see {log})")
-        except KeyboardInterrupt:
-            pool.shutdown(wait=True, cancel_futures=True)
-            print("Stopped; the same command goes on with what is missing.")
-            return 130
-        finally:
-            signal.signal(signal.SIGTERM, before)
-    print(f"{len(waiting) - len(failed)} runs in {(time.perf_counter() - started) / 60:.1f} min; python report.py")
-    for line in failed:
-        print(f"failed: {line}", file=sys.stderr)
-    return int(bool(failed))
+def _runs(grid: Grid, missing: list[tuple[Cell, int | None]]) -> list[Run]:
+    metric = next((name for name in grid.metrics if not name.startswith(FIRST)), "")
+    stopped, runs = stopped_runs(ROOT / grid.name), []
+    for cell, seed in missing:
+        words = ["fit", "--config", cell.config, "--test_after_fit=true", *cell.words(seed)]
+        parts = (cell.row, cell.column, "" if seed is None else f"seed {seed}")
+        name = ", ".join(part for part in parts if part) or cell.name
+        runs.append(Run(name, words, metric, stopped.get(tuple(words))))
+    return runs
 
 
-def run_one(words: list[str], rooms: list[str], log: Path) -> tuple[int, float]:
-    """Run ``train.py`` with these words in this process, which says all to a log file; its status and its seconds."""
-    import importlib
-
-    from lab.main import main as train
-
-    started, (out, err) = time.perf_counter(), (os.dup(1), os.dup(2))
-    with log.open("w", encoding="utf-8") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        try:
-            status = train(words, [importlib.import_module(room) for room in rooms])
-        except SystemExit as stopped:
-            status = int(stopped.code or 0)
-        except Exception as error:
-            print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
-            status = 1
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for saved, number in ((out, 1), (err, 2)):
-                os.dup2(saved, number)
-                os.close(saved)
-    return status, time.perf_counter() - started
+def _about(grid: Grid, typed: Sequence[str], finished: int) -> dict[str, Any]:
+    """What is swept, for sweep.yaml."""
+    return {
+        "title": grid.title,
+        "command": shlex.join(["python", "sweep.py", *typed]),
+        "config": grid.config,
+        **{key: value for key in ("columns", "rows", "seeds") if (value := getattr(grid, key)) and value != {"": {}}},
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "finished_before": finished,
+    }
 
 
-def _start(threads: int) -> None:
-    import torch
+def _run_all(folder: SweepFolder, jobs: Jobs, about: dict[str, Any]) -> int:
+    """Run what is missing; the exit status."""
+    started = time.perf_counter()
+    _write_summary(folder, about)
+    interrupted = False
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with Progress(folder) as progress:
+            try:
+                jobs.start()
+                while not jobs.ended():
+                    progress.update()
+                    time.sleep(SECONDS_BETWEEN)
+            except KeyboardInterrupt:
+                interrupted = True
+                progress.say(jobs.stop())
+                while not jobs.ended():
+                    progress.update()
+                    time.sleep(SECONDS_BETWEEN)
+    except KeyboardInterrupt:
+        print("Stopped at once; what was told to stop may still be saving.")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        _write_summary(folder, about)
+    return _tell(folder, time.perf_counter() - started, interrupted)
 
-    torch.set_num_threads(threads)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def _tell(folder: SweepFolder, seconds: float, interrupted: bool) -> int:
+    statuses = folder.statuses()
+    states = [status["state"] for status in statuses]
+    print(f"{states.count('done')} runs in {seconds / 60:.1f} min, see {folder.path / 'sweep.yaml'}; python report.py")
+    for number, status in enumerate(statuses):
+        if status["state"] == "failed":
+            where = f"{status.get('error')} (see {folder.log(number)})"
+            print(f"failed: {folder.runs[number].name}: {where}", file=sys.stderr)
+    if interrupted or "stopped" in states:
+        print("Stopped; the same command goes on with what is missing.")
+    return 130 if interrupted else int(states.count("done") < len(states))
 
 
-def _stop(*_: object) -> None:
-    for worker in active_children():
-        worker.terminate()
+def _write_summary(folder: SweepFolder, about: dict[str, Any]) -> None:
+    """Write sweep.yaml: what is swept, and of each run its name, its command and what came of it."""
+    runs = []
+    for run, status in zip(folder.runs, folder.statuses(), strict=True):
+        known = {key: status[key] for key in ("run", "score", "error", "seconds") if status.get(key)}
+        command = shlex.join(["python", "train.py", *run.words])
+        runs.append({"name": run.name, "command": command, "state": status["state"], **known})
+    with written_whole(folder.path / "sweep.yaml") as part:
+        content = yaml.safe_dump({**about, "runs": runs}, allow_unicode=True, sort_keys=False, width=10**6)
+        part.write_text(content, encoding="utf-8")
+
+
+def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _words(cell: Cell, seed: int | None) -> list[str]:
-    return ["fit", "--config", cell.config, "--test_after_fit=true", *cell.words(seed)]
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else ["it never started, or was killed"]
-    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise LabError(f"{message}; see python sweep.py --help.")
 
 
 def _parse(typed: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="sweep.py", description="Run what is missing of a grid of experiments.")
-    parser.add_argument("grid", help="a file of configs/grids")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time, each with its share of the cores")
+    parser = _Parser(prog="sweep.py", description="Run what is missing of a grid of experiments.", allow_abbrev=False)
+    parser.add_argument("file", nargs="?", help="a file of configs/grids")
+    parser.add_argument("--config", help="instead of a file: the config of which --grid and --seeds make a grid")
+    parser.add_argument("--grid", nargs="+", action="extend", default=[], metavar="KEY=VALUE,…", help="values of keys")
+    parser.add_argument("--seeds", help="0..4 or 0,3,7, each for the weights and the data")
+    parser.add_argument("--executor", choices=("local", "slurm"), default="local", help="here, or a SLURM job array")
+    parser.add_argument("--jobs", type=int, help="runs at the same time: 1 here, all on SLURM unless given")
+    parser.add_argument("--slurm", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="partition=gpu …")
     parser.add_argument("--dry-run", action="store_true", help="print the commands instead")
     arguments = parser.parse_args(typed)
-    if arguments.jobs < 1:
-        parser.error(f"--jobs must be at least 1, but it is {arguments.jobs}.")
+    if bool(arguments.file) == bool(arguments.config):
+        parser.error("give either a file of configs/grids, or --config with --grid or --seeds")
+    if arguments.file and (arguments.grid or arguments.seeds is not None):
+        parser.error(f"--grid and --seeds go with --config; {arguments.file} states its own")
+    if arguments.slurm and arguments.executor != "slurm":
+        parser.error("--slurm goes with --executor slurm")
+    if arguments.jobs is not None and arguments.jobs < 1:
+        parser.error(f"--jobs must be at least 1, but it is {arguments.jobs}")
     return arguments

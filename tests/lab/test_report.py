@@ -1,8 +1,10 @@
 """RESULTS.md from finished runs."""
 
+import csv
 import os
 import shlex
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,8 @@ import pytest
 import yaml
 from running import DIGITS, SMALL, Lab
 
-from lab.errors import LabError
 from lab.grids import Grid
-from lab.report import all_runs, write_results
+from lab.report import all_runs, read_finished, reference_value, write_results, write_tables
 
 
 def config(attention: str = "softmax", **others: Any) -> dict[str, Any]:
@@ -42,10 +43,16 @@ def finished_run(
     os.utime(last, (1090, 1090))
 
 
+def written(root: Path, grids: Sequence[Grid] = (), **options: Any) -> str:
+    """RESULTS.md after the runs of a folder were written into it."""
+    finished = read_finished(all_runs(root / "runs"), root / "runs", grids)
+    write_results(finished, root / "RESULTS.md", **options)
+    return (root / "RESULTS.md").read_text()
+
+
 def rows_of(root: Path) -> list[list[str]]:
     """The cells of every row of the table."""
-    lines = write_results(all_runs(root / "runs"), root / "RESULTS.md").splitlines()
-    return [line.strip("| ").split(" | ") for line in lines if line.startswith("| x")]
+    return [line.strip("| ").split(" | ") for line in written(root).splitlines() if line.startswith("| x")]
 
 
 @pytest.fixture
@@ -61,16 +68,16 @@ def test_a_row_holds_mean_spread_seeds_reference_and_time(tmp_path):
     for version, accuracy in enumerate((0.97, 0.98, 0.99)):
         finished_run(tmp_path / "runs", version, accuracy)
     (tmp_path / "notes").mkdir()
-    (tmp_path / "notes" / "speed.md").write_text("a table\n")
-    text = write_results(all_runs(tmp_path / "runs"), tmp_path / "RESULTS.md", tmp_path / "notes")
+    (tmp_path / "notes" / "speed.md").write_text("### Speed\n\na table\n\n### Memory\n\nanother\n")
+    text = written(tmp_path, notes=tmp_path / "notes")
     assert "| x | accuracy 0.9800 ± 0.0100 | 0, 1, 2 | 0.94: the handout | 1.5 min |" in text
-    assert text.endswith("a table\n")
-    assert (tmp_path / "RESULTS.md").read_text() == text
+    assert text.endswith("\n### Speed\n\na table\n\n### Memory\n\nanother\n")
+    assert written(tmp_path, notes=tmp_path / "notes") == text
 
 
 def test_nothing_tested_nothing_written(tmp_path):
-    with pytest.raises(LabError, match="no run here has been tested yet"):
-        write_results(all_runs(tmp_path / "runs"), tmp_path / "RESULTS.md")
+    finished = read_finished(all_runs(tmp_path / "runs"), tmp_path / "runs")
+    assert finished.studies == [] and write_results(finished, tmp_path / "RESULTS.md") == ([], [])
     assert not (tmp_path / "RESULTS.md").exists()
 
 
@@ -128,7 +135,7 @@ def test_a_value_that_the_config_does_not_spell_out_makes_a_row(folder: Path) ->
 def test_a_value_with_spaces_is_told_as_one_word(folder: Path) -> None:
     data = {"class_path": "datamodules.DigitsDataModule", "init_args": {"seed": 0, "low": 0, "kernel": [1.0, 0.5, 1.0]}}
     finished_run(folder / "runs", 0, 0.95, config(data=data))
-    ((*_, command),) = rows_of(folder)
+    ((*_, command, _),) = rows_of(folder)
     *_, key, value = shlex.split(command.strip("`"))  # as a shell would read it
     assert (key, yaml.safe_load(value)) == ("--data.kernel", [1.0, 0.5, 1.0])
 
@@ -159,17 +166,81 @@ def test_a_run_with_another_attention_is_told_and_tested_by_that_word(lab: Lab) 
     saved = yaml.safe_load((lab.run() / "config.yaml").read_text())
     assert saved["model"]["init_args"]["net"]["init_args"]["attention"] == "elu"
     assert lab("test", "--config", str(lab.run() / "config.yaml")) == 0, lab.err
-    assert " --model.net.attention elu " in write_results([lab.run()], lab.folder / "RESULTS.md")
+    assert " --model.net.attention elu " in written(lab.folder)
+
+
+GRID = Grid("g.yaml", "A grid", "configs/x.yaml", {"test/acc": "accuracy"}, {"": {}}, {"plain": {}}, seeds=[0, 1, 2])
+
+
+def grid_run(folder: Path, seed: int, score: float, typed: dict[str, Any] | None = None) -> None:
+    finished_run(folder / "runs", seed, score, config(**(typed or {})))
+    given = {"configs": ["configs/x.yaml"], "values": {f"a.{key}": value for key, value in (typed or {}).items()}}
+    (folder / "runs" / "x" / f"version_{seed}" / "overrides.yaml").write_text(yaml.safe_dump(given))
 
 
 def test_the_runs_of_a_grid_are_a_table_of_their_own(folder: Path) -> None:
-    finished_run(folder / "runs", 0, 0.9, config())
-    given = {"configs": ["configs/x.yaml"], "values": {}}
-    (folder / "runs" / "x" / "version_0" / "overrides.yaml").write_text(yaml.safe_dump(given))
-    grid = Grid("g.yaml", "A grid", "configs/x.yaml", {"test/acc": "accuracy"}, {"": {}}, {"plain": {}})
-    text = write_results(all_runs(folder / "runs"), folder / "RESULTS.md", grids=[grid])
+    grid_run(folder, 0, 0.9)
+    text = written(folder, [GRID])
     assert "### A grid" in text and "| plain | 0.9 |" in text and "| x |" not in text
     assert "1 runs of 1.5 min each: `python sweep.py g.yaml`. Reference: 0.94: the handout." in text
+    assert text.rstrip().splitlines()[-1].startswith("Machine: ")
+
+
+def test_what_a_config_of_a_grid_does_beside_it_is_a_study_but_no_row_of_the_results(folder: Path) -> None:
+    grid_run(folder, 0, 0.9)
+    grid_run(folder, 1, 0.8, {"monitor": "val/acc"})
+    finished = read_finished(all_runs(folder / "runs"), folder / "runs", [GRID])
+    assert [(study.name, study.title) for study in finished.studies] == [
+        ("g", "A grid"),
+        ("x_others", "x: beside the grids"),
+    ]
+    assert "| x |" not in written(folder, [GRID])
+
+
+def test_runs_that_are_fewer_than_those_of_the_results_replace_nothing(folder: Path) -> None:
+    for seed, score in enumerate((0.9, 0.92, 0.94)):
+        grid_run(folder, seed, score)
+    before = written(folder, [GRID])
+    shutil.rmtree(folder / "runs" / "x" / "version_2")
+    (folder / "runs" / "x" / "version_0" / "metrics.csv").write_text("step,test/acc\n9,0.5\n")
+    finished = read_finished(all_runs(folder / "runs"), folder / "runs", [GRID])
+    names, kept = write_results(finished, folder / "RESULTS.md")
+    assert names == [] and kept == ['the section "A grid" is of 3 runs, and 2 are here']
+    assert (folder / "RESULTS.md").read_text() == before
+    assert write_results(finished, folder / "RESULTS.md", overwrite=True) == (["g"], [])
+    assert "| plain | 0.71 ± 0.30 |" in (folder / "RESULTS.md").read_text()
+
+
+def test_other_experiments_of_the_results_stay(folder: Path) -> None:
+    finished_run(folder / "runs", 0, 0.9, config())
+    (folder / "RESULTS.md").write_text(
+        "# Results\n\nMachine: another one.\n\n"
+        "| experiment | result on the test split | seeds | reference | fit, wall-clock | command |\n"
+        "| --- | --- | --- | --- | --- | --- |\n| y | accuracy 1 | 0 | – | 1 min | `y` |\n\n### Speed\n\nfast\n"
+    )
+    text = written(folder)
+    assert "| y | accuracy 1 | 0 | – | 1 min | `y` | another one |\n" in text
+    assert text.index("| x | accuracy 0.9000") < text.index("| y |") and text.endswith("\n### Speed\n\nfast\n")
+
+
+def test_the_tables_have_every_mean(folder: Path) -> None:
+    for seed, score in enumerate((0.9, 0.92)):
+        grid_run(folder, seed, score)
+    finished = read_finished(all_runs(folder / "runs"), folder / "runs", [GRID])
+    write_tables(finished.studies, folder / "report" / "tables.csv")
+    with (folder / "report" / "tables.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert {key: row[key] for key in ("study", "row", "column", "metric", "label", "count", "best")} == {
+        "study": "g", "row": "plain", "column": "", "metric": "test/acc",
+        "label": "accuracy", "count": "2", "best": "0",
+    }  # fmt: skip
+    assert float(row["mean"]) == pytest.approx(0.91) and float(row["std"]) == pytest.approx(0.02 / 2**0.5)
+    assert (row["reference_value"], row["reference"]) == ("0.94", "0.94: the handout")
+
+
+@pytest.mark.parametrize(("told", "value"), [("1e-4 at most", 1e-4), ("0.94 ± 0.01: x", 0.94), ("about 1", None)])
+def test_a_reference_may_begin_with_a_number(told: str, value: float | None) -> None:
+    assert reference_value(told) == value
 
 
 def test_replicas_are_seeds_of_one_run(folder: Path) -> None:

@@ -1,96 +1,68 @@
-"""The command that runs what is missing of a grid: what it starts, what it says, and one sweep for real."""
+"""The command that runs what is missing of a grid: what it starts, what it says, and sweeps for real."""
 
+import os
 import shlex
 import shutil
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from running import ROOT, Lab
+from sweeping import CONFIG, NOISY, QUICK, Sweep
 
 from lab import read_metrics
-from lab.grids import Cell, read_grid
-from lab.sweep import main, missing_runs
-from train import ROOMS
+from lab.grids import read_grid
+from lab.sweep import missing_runs
+from lab.sweep_folder import SweepFolder
 
-QUICK = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 2, "trainer.logger": False, "trainer.callbacks": []}
-NOISY = {**QUICK, "model.corruption.std": 0.5}
 BROKEN = {**QUICK, "model.corruption.std": -1}
-CONFIG = "configs/autoencoder_digits.yaml"
-
-
-class Sweep:
-    """A person at the command line of sweep.py in a folder with a config and a grid."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self.capsys, self.grid = folder, capsys, folder / "grid.yaml"
-        self.out = self.err = ""
-
-    def write(self, **content: Any) -> None:
-        rows = {"quiet": QUICK, "noisy": NOISY}
-        given = {"title": "A grid", "config": CONFIG, "metrics": {"test/loss": "error"}, "rows": rows, **content}
-        self.grid.write_text(yaml.safe_dump(given, sort_keys=False))
-
-    def __call__(self, *words: str) -> int:
-        self.capsys.readouterr()
-        try:
-            status = main([str(self.grid), *words], ROOMS)
-        except SystemExit as stopped:
-            status = stopped.code
-        self.out, self.err = self.capsys.readouterr()
-        print(self.out, self.err)  # for pytest to show when the test fails
-        return status
-
-    def finish(self, version: int, lab: Lab, overrides: dict[str, Any], seed: int = 0) -> None:
-        """Leave the folder of a finished run."""
-        words = Cell("", "", overrides, "configs/x.yaml").words(seed)
-        assert lab("fit", "--config", CONFIG, *words, "--print_config") == 0
-        run = self.folder / "runs" / "autoencoder_digits" / f"version_{version}"
-        run.mkdir(parents=True)
-        (run / "config.yaml").write_text(lab.out)
-        (run / "overrides.yaml").write_text(yaml.safe_dump({"configs": [CONFIG], "values": overrides}))
-        (run / "metrics.csv").write_text("step,test/loss\n9,0.5\n")
+KILLED = {**NOISY, "trainer.callbacks": [{"class_path": "hindrances.Killed"}]}
 
 
 @pytest.fixture
-def sweep(lab: Lab, capsys: pytest.CaptureFixture[str]) -> Iterator[Sweep]:
+def sweep(lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweep]:
     (lab.folder / "configs").mkdir()
     shutil.copy(ROOT / CONFIG, lab.folder / "configs")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))  # for hindrances.py
     person = Sweep(lab.folder, capsys)
     person.write()
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield person
-    signal.signal(signal.SIGTERM, handler)
+    assert {number: signal.getsignal(number) for number in handlers} == handlers
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, int]], list[list[str]]]:
-    """Takes the place of the processes: each run ends at once with the status of the first row that its log names."""
+def ended_as(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
+    """Takes the place of the processes: each run ends at once in the state that is given for its name, or is done."""
 
-    def replace(statuses: dict[str, int]) -> list[list[str]]:
+    def replace(states: dict[str, str] | None = None, ctrl_c: bool = False) -> list[list[str]]:
         words_of_runs: list[list[str]] = []
 
-        class Pool:
-            def __init__(self, *arguments: Any, **keywords: Any) -> None: ...
-            def __enter__(self) -> "Pool":
-                return self
+        class Jobs:
+            def __init__(self, folder: SweepFolder, rooms: list[str], jobs: int, *parameters: Any) -> None:
+                assert rooms == ["callbacks", "datamodules", "lit_models", "nets"] and jobs == 1
+                self.folder = folder
 
-            def __exit__(self, *error: object) -> None: ...
-            def shutdown(self, **keywords: bool) -> None: ...
+            def start(self) -> None:
+                for number, run in enumerate(self.folder.runs):
+                    self.folder.claim(number, 0)
+                    words_of_runs.append(run.words)
+                    self.folder.end(number, (states or {}).get(run.name, "done"), error="error: it is wrong")
+                if ctrl_c:
+                    signal.raise_signal(signal.SIGTERM)
 
-            def submit(self, function: Callable, words: list[str], rooms: list[str], log: Path) -> Future:
-                assert rooms == ["callbacks", "datamodules", "lit_models", "nets"]
-                words_of_runs.append(words)
-                log.write_text(f"Seed set to 0\nerror: {log.stem} is wrong\n\n")
-                future: Future = Future()
-                future.set_result((statuses.get(log.stem, 0), 61.0))
-                return future
+            def ended(self) -> bool:
+                return True
 
-        monkeypatch.setattr("lab.sweep.ProcessPoolExecutor", Pool)
+            def stop(self) -> str:
+                return "Stopping."
+
+        monkeypatch.setattr("lab.sweep.LocalJobs", Jobs)
         return words_of_runs
 
     return replace
@@ -107,7 +79,18 @@ def test_a_dry_run_prints_the_commands_of_what_is_missing(sweep: Sweep, lab: Lab
     typed = yaml.safe_load(lab.out)
     assert typed["model"]["init_args"]["corruption"]["init_args"] == {"std": 0.5}
     assert typed["trainer"]["limit_train_batches"] == 2 and typed["trainer"]["callbacks"] == []
-    assert len(list((lab.folder / "runs").rglob("version_*"))) == 1
+    assert [path.name for path in (lab.folder / "runs" / "autoencoder_digits").iterdir()] == ["version_0"]
+
+
+def test_a_typed_grid_is_the_cross_product_of_its_values_and_seeds(sweep: Sweep) -> None:
+    grid = ["--grid", "model.net.hidden_dims=[8],[16, 4]", "trainer.max_epochs=1,2", "--seeds", "0,3"]
+    assert sweep.typed("--config", CONFIG, *grid, "--dry-run") == 0
+    title, *commands = sweep.out.splitlines()
+    assert title == "autoencoder_digits × model.net.hidden_dims × trainer.max_epochs: 8 runs, 0 of them finished."
+    assert len(set(commands)) == 8 and shlex.split(commands[-1])[-4:] == [
+        *("--model.net.hidden_dims=[16, 4]", "--trainer.max_epochs=2", "--seed_everything=3", "--data.seed=3")
+    ]
+    assert not Path("runs").exists()
 
 
 def test_each_missing_seed_of_a_cell_is_a_run(sweep: Sweep, lab: Lab) -> None:
@@ -124,58 +107,122 @@ def test_each_missing_seed_of_a_cell_is_a_run(sweep: Sweep, lab: Lab) -> None:
     ]
 
 
-def test_what_is_done_and_what_failed_is_told(sweep: Sweep, started: Callable) -> None:
+def test_what_is_done_and_what_failed_is_told(sweep: Sweep, ended_as: Callable) -> None:
     sweep.write(columns={"few": {}, "1/2": {"trainer.max_epochs": 2}}, seeds=[4])
-    words = started({"noisy, 1-2, seed 4": 2})
-    assert sweep() == 1
+    words = ended_as({"noisy, 1/2, seed 4": "failed"})
+    assert sweep("--jobs", "1") == 1
     assert [("--trainer.max_epochs=2" in run, "--data.seed=4" in run) for run in words] == [
         (False, True),
         (True, True),
     ] * 2
-    assert sweep.out.count(": done in 61 s") == 3 and "] noisy, 1/2, seed 4: FAILED in 61 s" in sweep.out
-    assert "3 runs in 0.0 min; python report.py" in sweep.out
-    log = Path("runs", "autoencoder_digits", "logs", "noisy, 1-2, seed 4.log")
-    assert sweep.err == f"failed: noisy, 1/2, seed 4: error: noisy, 1-2, seed 4 is wrong (see {log})\n"
+    assert sweep.out.count(": done in 0 s") == 3 and "] noisy, 1/2, seed 4: FAILED in 0 s" in sweep.out
+    folder = Path("runs", "autoencoder_digits", "sweep_0")
+    assert f"3 runs in 0.0 min, see {folder / 'sweep.yaml'}; python report.py" in sweep.out
+    log = folder / "003_noisy_1_2_seed_4.log"
+    assert sweep.err == f"failed: noisy, 1/2, seed 4: error: it is wrong (see {log})\n"
 
 
-def test_a_finished_grid_starts_nothing(sweep: Sweep, lab: Lab, started: Callable) -> None:
+def test_a_sweep_says_what_was_swept_and_the_next_one_does_not_overwrite_it(sweep: Sweep, ended_as: Callable) -> None:
+    words = ended_as({"quiet": "failed"})
+    assert sweep("--jobs", "1") == 1 and sweep() == 1
+    summary = sweep.summary()
+    assert summary["command"] == f"python sweep.py {sweep.grid} --jobs 1" and summary["config"] == CONFIG
+    assert summary["rows"] == {"quiet": QUICK, "noisy": NOISY} and "columns" not in summary
+    assert [(run["name"], run["state"]) for run in summary["runs"]] == [("quiet", "failed"), ("noisy", "done")]
+    assert shlex.split(summary["runs"][1]["command"])[2:] == words[1]
+    assert sweep.summary(1)["command"] == f"python sweep.py {sweep.grid}"
+
+
+def test_a_finished_grid_starts_nothing(sweep: Sweep, lab: Lab, ended_as: Callable) -> None:
     for version, overrides in enumerate((NOISY, QUICK)):
         sweep.finish(version, lab, overrides)
-    words = started({})
+    words = ended_as()
     assert sweep() == 0 and words == [] and sweep.err == ""
-    assert sweep.out.startswith("A grid: 2 runs, 2 of them finished.\n")
+    assert sweep.out == "A grid: 2 runs, 2 of them finished.\n"
 
 
-@pytest.mark.parametrize("status", [130, 143])
-def test_a_run_that_was_stopped_stops_the_sweep(sweep: Sweep, started: Callable, status: int) -> None:
-    started({"quiet": status, "noisy": status})
-    assert sweep() == 130
-    assert "the same command goes on with what is missing" in sweep.out and sweep.err == ""
-
-
-def test_a_grid_that_is_not_there_is_told_in_a_sentence(sweep: Sweep) -> None:
-    sweep.grid = Path("configs/missing.yaml")
+def test_a_run_that_was_stopped_is_left_to_the_same_command(sweep: Sweep, ended_as: Callable) -> None:
+    ended_as({"quiet": "stopped"})
     assert sweep() == 1
-    assert (
-        sweep.err == 'error: the grid "configs/missing.yaml" does not exist; configs holds autoencoder_digits.yaml.\n'
-    )
+    assert "the same command goes on with what is missing" in sweep.out and sweep.err == ""
+    ended_as({"quiet": "stopped"}, ctrl_c=True)
+    assert sweep() == 130
+    assert "Stopping.\n" in sweep.out and "the same command goes on with what is missing" in sweep.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["configs/missing.yaml"], 'the grid "configs/missing.yaml" does not exist; configs holds autoencoder_digits'),
+        (["--config", "configs/x.yaml", "--seeds", "0"], 'the config file "configs/x.yaml" does not exist.'),
+        (["--config", CONFIG], "nothing is swept: add --grid key=value,value or --seeds 0..4."),
+        (["--config", CONFIG, "--grid", "model.lr"], '"model.lr" has no =.'),
+        (["--config", CONFIG, "--grid", "model.net.hiden_dims=[1],[2]"], 'did you mean "hidden_dims"?'),
+        (["--config", CONFIG, "--seeds", "4..0"], '--seeds must be like 0..4 or 0,3,7, but it is "4..0".'),
+        (["--config", CONFIG, "--seeds", "0", "--jobs", "0"], "--jobs must be at least 1, but it is 0; see"),
+        (["--config", CONFIG, "--seeds", "0", "--job", "2"], "unrecognized arguments: --job; see python sweep.py"),
+        (["--config", CONFIG, "--seeds", "0", "--executor", "cloud"], "invalid choice: 'cloud'"),
+        (["--config", CONFIG, "--seeds", "0", "--slurm", "time=5"], "--slurm goes with --executor slurm; see"),
+        (["grid.yaml", "--seeds", "0"], "--grid and --seeds go with --config; grid.yaml states its own; see"),
+        ([], "give either a file of configs/grids, or --config with --grid or --seeds; see"),
+        (["grid.yaml", "--config", CONFIG], "give either a file of configs/grids, or --config with"),
+    ],
+)
+def test_a_mistake_is_told_in_a_sentence_and_nothing_starts(sweep: Sweep, words: list[str], message: str) -> None:
+    assert sweep.typed(*words) == 1
+    assert sweep.err.startswith("error: ") and message in sweep.err and sweep.err.count("\n") == 1
     assert sweep.out == "" and not Path("runs").exists()
 
 
-def test_no_jobs_are_refused(sweep: Sweep) -> None:
-    assert sweep("--jobs", "0") == 2
-    assert "--jobs must be at least 1, but it is 0." in sweep.err
+def test_where_there_is_no_slurm_it_is_told(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert sweep("--executor", "slurm") == 1
+    assert (
+        sweep.err
+        == "error: --executor slurm needs sbatch and srun, which are not here: use a login node of the cluster.\n"
+    )
 
 
-def test_a_sweep_runs_what_is_missing_and_goes_on_after_a_failure(sweep: Sweep, started: Callable, lab: Lab) -> None:
-    sweep.write(rows={"broken": BROKEN, "quiet": QUICK})
+def test_a_sweep_goes_on_after_a_failure_and_after_a_killed_process(sweep: Sweep, ended_as: Callable, lab: Lab) -> None:
+    sweep.write(rows={"broken": BROKEN, "killed": KILLED, "quiet": QUICK})
     assert sweep() == 1
-    assert "] broken: FAILED in " in sweep.out and "] quiet: done in " in sweep.out
-    log = Path("runs", "autoencoder_digits", "logs", "broken.log")
-    assert sweep.err.startswith("failed: broken: error: ") and sweep.err.endswith(f" (see {log})\n")
-    assert "std must be a finite number ≥ 0, but it is -1" in sweep.err
-    assert len(read_metrics(lab.run("autoencoder_digits"))["test/loss"][1]) == 1
-    assert "test/loss" in log.with_name("quiet.log").read_text()
-    words = started({})
+    assert "] broken: FAILED in " in sweep.out and "] killed: FAILED in " in sweep.out
+    assert "] quiet: done in " in sweep.out and ", test/loss 0." in sweep.out
+    broken, killed = sweep.err.splitlines()
+    log = Path("runs", "autoencoder_digits", "sweep_0", "000_broken.log")
+    assert broken.startswith("failed: broken: error: ") and broken.endswith(f" (see {log})")
+    assert "std must be a finite number ≥ 0, but it is -1" in broken
+    assert "failed: killed: its process was killed, or ran out of memory (see " in killed
+    done = sweep.summary()["runs"][2]
+    assert len(read_metrics(done["run"])["test/loss"][1]) == 1 and done["state"] == "done"
+    assert "test/loss" in log.with_name("002_quiet.log").read_text()
+    words = ended_as()
     assert sweep() == 0
-    assert [typed[-1] for typed in words] == ["--model.corruption.std=-1"]
+    assert ["std=-1" in " ".join(typed) for typed in words] == [True, False]
+
+
+def test_a_stopped_sweep_goes_on_with_the_run_that_was_under_way(sweep: Sweep, tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    slow.touch()
+    callback = {"class_path": "hindrances.SlowWhile", "init_args": {"path": str(slow)}}
+    sweep.write(rows={"quiet": {**QUICK, "trainer.limit_train_batches": 1.0, "trainer.callbacks": [callback]}})
+
+    def stop() -> None:
+        log, until = Path("runs", "autoencoder_digits", "sweep_0", "000_quiet.log"), time.monotonic() + 60
+        while time.monotonic() < until and not (log.is_file() and "params" in log.read_text()):
+            time.sleep(0.1)
+        time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop).start()
+    assert sweep() == 130
+    assert "Stopping: the runs under way save their last checkpoint." in sweep.out
+    assert "] quiet: stopped in " in sweep.out and sweep.summary()["runs"][0]["state"] == "stopped"
+    slow.unlink()
+    assert sweep("--dry-run") == 0
+    checkpoint = Path(sweep.summary()["runs"][0]["run"], "checkpoints", "last.ckpt")
+    assert sweep.out.rstrip().endswith(f"--ckpt_path={checkpoint}")
+    assert sweep() == 0
+    assert sweep.summary(1)["runs"][0]["run"] == str(checkpoint.parent.parent)
+    assert f"Checkpoint: {checkpoint}" in Path("runs/autoencoder_digits/sweep_1/000_quiet.log").read_text()
+    assert sweep() == 0 and "1 runs, 1 of them finished" in sweep.out

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Starts and stops a SLURM of two nodes on this machine (Debian or Ubuntu, as root), to try and to test what runs on one:
+# cluster/local_slurm.sh start | stop
+set -euo pipefail
+
+CONF=/etc/slurm/slurm.conf
+HERE=$(cd "$(dirname "$0")" && pwd)
+SECONDS_TO_START=30
+
+fail() {
+  echo "local_slurm.sh: $*" >&2
+  exit 1
+}
+
+
+runs() { # whether the process of a pid file is alive
+  [ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null
+}
+
+write_conf() {
+  if [ -e "$CONF" ] && ! grep -q '^ClusterName=archlab-local' "$CONF"; then
+    fail "$CONF is of another cluster, so it is left as it is: use that one, or move the file away first."
+  fi
+  local memory
+  memory=$(awk '/^MemTotal/ {print int($2 / 2048)}' /proc/meminfo) # half of it for each node
+  mkdir -p /etc/slurm /var/spool/slurmctld /var/spool/slurmd.n1 /var/spool/slurmd.n2 /var/log/slurm /run/munge
+  sed -e "s/@HOST@/$(hostname -s)/" -e "s/@MEMORY@/$memory/" "$HERE/local_slurm.conf" >"$CONF"
+}
+
+start() {
+  [ "$(id -u)" = 0 ] || fail "it must run as root."
+  command -v sbatch slurmctld slurmd munged >/dev/null ||
+    fail "SLURM is not installed: apt-get update && apt-get install -y slurm-wlm munge"
+  write_conf
+  chown munge: /run/munge
+  runs /run/munge/munged.pid || su -s /bin/sh munge -c /usr/sbin/munged || fail "munged does not start."
+  runs /run/slurmctld.pid || slurmctld || fail "slurmctld does not start: see /var/log/slurm/slurmctld.log."
+  for node in n1 n2; do
+    runs "/run/slurmd.$node.pid" || slurmd -N "$node" ||
+      fail "slurmd of $node does not start: see /var/log/slurm/slurmd.$node.log."
+  done
+  for _ in $(seq $((SECONDS_TO_START * 5))); do
+    if [ "$(sinfo --noheader --Node --states=idle,alloc,mix --format=%N 2>/dev/null | sort -u | wc -l)" = 2 ]; then
+      sinfo
+      return
+    fi
+    sleep 0.2
+  done
+  fail "no two nodes after $SECONDS_TO_START s: see /var/log/slurm."
+}
+
+stop() {
+  [ "$(id -u)" = 0 ] || fail "it must run as root."
+  grep -qs '^ClusterName=archlab-local' "$CONF" || return 0 # never started here
+  if runs /run/slurmctld.pid; then
+    squeue --noheader --format=%A | sort -u | xargs --no-run-if-empty scancel || true
+  fi
+  for pid in /run/slurmd.n1.pid /run/slurmd.n2.pid /run/slurmctld.pid /run/munge/munged.pid; do
+    runs "$pid" || continue
+    kill "$(cat "$pid")"
+    for _ in $(seq 50); do runs "$pid" && sleep 0.2; done
+  done
+}
+
+case "${1:-}" in
+start | stop) "$1" ;;
+*) fail "say start or stop." ;;
+esac

@@ -1,0 +1,199 @@
+"""Studies: what the finished runs of a grid, or the repeats of an experiment, measured."""
+
+import math
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from lab.overrides import config_file, overrides_of, read_config, values_of
+from lab.runs import read_metrics
+
+ROUNDING = 1e-20  # what is left of an exact 0 in float64
+MORE = {"acc", "iou", "dice", "f1", "f"}  # words of a metric's name of which more is better
+LESS = {"loss", "mse", "rse", "ece", "perplexity", "bits", "angle"}
+# The result of an experiment, the first that its runs have: its name, its digits, and whether more is better.
+SCORES = {
+    "test/iou": ("mean IoU", ".4f", True),
+    "test/acc": ("accuracy", ".4f", True),
+    "test/rse": ("relative squared error", ".2g", False),
+    "probe/test_acc": ("accuracy of a linear probe", ".4f", True),
+}
+Logged = Mapping[str, tuple[list[int], list[float]]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the runs of one experiment measured of one metric.
+
+    Args:
+        row: the name of its row.
+        column: the name of its column; empty where there is but one, None for a reference that holds for the row.
+        metric: the metric, as it is logged.
+        label: what the metric is called in a table.
+        values: its value in each repeat, that is each replica of each run.
+        best: whether its mean is the best of its column, among the rows with the same data.
+    """
+
+    row: str
+    column: str | None
+    metric: str
+    label: str
+    values: tuple[float, ...]
+    best: bool = False
+
+    @property
+    def heading(self) -> str:
+        return f"{self.column or ''} {self.label}".strip()
+
+    @property
+    def text(self) -> str:
+        """Mean ± standard deviation, to two digits of the latter."""
+        return mean_and_spread(self.values)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A table of results and where they come from.
+
+    Args:
+        name: a short name, of letters that a file may have.
+        title: what the table shows.
+        rows: for each row, what was measured, column by column.
+        runs: the run folders by row and column.
+        reference: what the results are held against, and its source; "–" where nothing is stated.
+        command: what one types to run it.
+        notes: sentences on the table.
+    """
+
+    name: str
+    title: str
+    rows: list[list[Measured]]
+    runs: Mapping[tuple[str, str], list[Path]]
+    reference: str
+    command: str
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def all_runs(self) -> list[Path]:
+        return [run for runs in self.runs.values() for run in runs]
+
+    @property
+    def cells(self) -> list[Measured]:
+        return [cell for row in self.rows for cell in row]
+
+    @property
+    def repeats(self) -> str:
+        """How many repeats there are of the first metric of an experiment, "3" or "0–3"."""
+        first: dict[tuple[str, str], int] = {}
+        for cell in (cell for cell in self.cells if cell.column is not None):
+            first.setdefault((cell.row, cell.column), len(cell.values))
+        return "–".join(map(str, sorted({min(first.values()), max(first.values())})))
+
+
+def more_is_better(metric: str) -> bool | None:
+    """Whether more of a metric is better, by the words of its name; None where they do not say."""
+    words = set(re.split(r"[/_ ]", metric))
+    return True if words & MORE else False if words & LESS else None
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """Mean ± standard deviation in words, to two digits of the latter; "–" where there are no values."""
+    if not values:
+        return "–"
+    if not all(map(math.isfinite, values)):
+        return "not finite"
+    if max(map(abs, values)) < ROUNDING:
+        return "0"
+    mean, spread = statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+    if spread < 1e-5 * abs(mean) or abs(mean) < 1e-3:
+        return f"{mean:.4g} ± {spread:.1g}" if len(values) > 1 else f"{mean:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(spread)))
+    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
+
+
+def replica_values(metrics: Logged, name: str) -> list[tuple[list[int], list[float]]]:
+    """A metric of every replica of a run, or of the run itself where it has none; empty where it was not logged."""
+    each = [logged for key, logged in metrics.items() if key.startswith(f"{name}_replica_")]
+    return each or [metrics[name] for name in [name] if name in metrics]
+
+
+def with_best(rows: list[list[Measured]], runs: Mapping[tuple[str, str], list[Path]]) -> list[list[Measured]]:
+    """Mark the best of each column; rows whose data differ are not held against each other, nor is a row alone."""
+    data = {cell: _data_of(folders[0]) for cell, folders in runs.items() if folders}
+    marked = [list(row) for row in rows]
+    for number in range(len(rows[0]) if rows else 0):
+        rivals: dict[str, list[int]] = {}
+        for index, row in enumerate(rows):
+            cell = row[number]
+            if cell.column is not None and cell.values and all(map(math.isfinite, cell.values)):
+                rivals.setdefault(data.get((cell.row, cell.column), ""), []).append(index)
+        better = more_is_better(rows[0][number].metric)
+        for group in (group for group in rivals.values() if len(group) > 1 and better is not None):
+            means = {index: statistics.mean(rows[index][number].values) for index in group}
+            best = (max if better else min)(means.values())
+            for index in (index for index in group if means[index] == best):
+                marked[index][number] = replace(rows[index][number], best=True)
+    return marked
+
+
+def score_name(run: Path) -> str | None:
+    """The first of ``SCORES`` that a run was tested for, or None."""
+    metrics = read_metrics(run)
+    return next((name for name in SCORES if name in metrics), None)
+
+
+def repeats_of(runs: Iterable[Path]) -> dict[tuple[str, str], list[Path]]:
+    """The runs by the name of their config and what was typed beside it."""
+    by_name: dict[str, list[Path]] = {}
+    for run in runs:
+        by_name.setdefault(run.parent.name, []).append(run)
+    groups: dict[tuple[str, str], list[Path]] = {}
+    for name, folders in by_name.items():
+        for folder, overrides in zip(folders, overrides_of(folders, config_file(name)), strict=True):
+            groups.setdefault((name, overrides), []).append(folder)
+    return groups
+
+
+def experiment_studies(runs: Sequence[Path]) -> list[Study]:
+    """A study of every config with tested runs, a row for each set of values that were typed beside it.
+
+    Args:
+        runs: tested run folders.
+    """
+    of_name: dict[str, dict[str, list[Path]]] = {}
+    for (name, overrides), folders in sorted(repeats_of(runs).items()):
+        of_name.setdefault(name, {})[overrides.strip() or "as the config states"] = folders
+    studies = []
+    for name, folders_of in of_name.items():
+        metric = score_name(next(iter(folders_of.values()))[0])
+        rows = [[_measured(row, metric, SCORES[metric][0], folders)] for row, folders in folders_of.items()]
+        found = {(row, ""): folders for row, folders in folders_of.items()}
+        last = next(reversed(found.values()))[-1]
+        reference = config_file(name).get("reference") or read_config(last).get("reference") or "–"
+        command = f"python train.py fit --config configs/{name}.yaml"
+        studies.append(Study(name, name, with_best(rows, found), found, reference, command, _description(name)))
+    return studies
+
+
+def _description(name: str) -> list[str]:
+    """What the comment at the top of a config says, if there is one."""
+    path = Path("configs") / f"{name}.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    comment = " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
+    return [comment] if comment else []
+
+
+def _measured(row: str, metric: str, label: str, folders: list[Path]) -> Measured:
+    values = [of[-1] for folder in folders for _, of in replica_values(read_metrics(folder), metric)]
+    return Measured(row, "", metric, label, tuple(values))
+
+
+def _data_of(run: Path) -> str:
+    """What data a run was measured on, but for its seed, its place and its batches."""
+    values: dict[str, Any] = values_of({"data": read_config(run).get("data") or {}})
+    free = ("data.seed", "data.root", "data.batch_size", "data.eval_batch_size")
+    return repr(sorted((key, repr(value)) for key, value in values.items() if key not in free))

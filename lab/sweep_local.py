@@ -1,0 +1,144 @@
+"""The runs of a sweep in processes of this machine, started by submitit."""
+
+import importlib
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from lab.sweep_folder import SweepFolder
+from lab.sweep_runs import Told, house_on_path, last_line, perform
+
+A_YEAR = 365 * 24 * 60  # in minutes: a process of this machine has no time limit
+LOST = "its process was killed, or ran out of memory"
+
+
+@dataclass
+class Worker:
+    """Does one waiting run of a sweep after another in a process of this machine, which imports PyTorch but once."""
+
+    folder: SweepFolder
+    rooms: list[str]
+    number: int
+    threads: int
+    gpus: str | None
+    parent: int
+
+    def __call__(self) -> None:
+        if self.gpus is None:  # submitit hides all of them
+            os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+        else:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus
+        told = Told()
+        signal.signal(signal.SIGTERM, told)
+        import torch
+
+        torch.set_num_threads(self.threads)
+        for room in self.rooms:
+            importlib.import_module(room)
+        for number in range(len(self.folder.runs)):
+            if told.to_stop or not _alive(self.parent):
+                return
+            if self.folder.claim(number, self.number) and perform(self.folder, number, self.rooms, told) == "stopped":
+                return
+
+
+class LocalJobs:
+    """Processes of this machine that take the runs of a sweep from each other.
+
+    Args:
+        folder: the sweep.
+        rooms: packages whose public classes are known by their short names.
+        jobs: how many runs at the same time, each with its share of the cores and, of several GPUs, one.
+    """
+
+    def __init__(self, folder: SweepFolder, rooms: list[str], jobs: int) -> None:
+        self.folder, self.rooms, self.jobs = folder, rooms, min(jobs, len(folder.runs))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.threads = max(1, cores // jobs)
+        self.workers: dict[int, Any] = {}
+        self.started, self.stopping = 0, False
+
+    def start(self) -> None:
+        for _ in range(self.jobs):
+            self._start_worker()
+
+    def ended(self) -> bool:
+        for number, job in list(self.workers.items()):
+            if job.done():
+                del self.workers[number]
+                self._take_over(number, job)
+        if self.stopping:
+            busy = {status.get("worker") for status in self.folder.statuses() if status["state"] == "running"}
+            self._tell(self.workers.keys() - busy)  # again those that were just starting, which could not hear it
+        return not self.workers
+
+    def stop(self) -> str:
+        self.stopping = True
+        self._tell(self.workers)
+        return "Stopping: the runs under way save their last checkpoint."
+
+    def _tell(self, workers: Iterable[int]) -> None:
+        for number in workers:
+            self.workers[number]._process.send_signal(signal.SIGTERM)  # submitit's cancel kills a second later
+
+    def _take_over(self, number: int, job: Any) -> None:
+        """After a worker's end: its run is lost if it was killed, and another worker does the others."""
+        statuses = self.folder.statuses()
+        began = [index for index, status in enumerate(statuses) if status.get("worker") == number]
+        for index in began:
+            if statuses[index]["state"] == "running":
+                self.folder.end(index, "failed", error=LOST)
+        waiting = [index for index, status in enumerate(statuses) if status["state"] == "waiting"]
+        if self.stopping or not waiting or any(statuses[index]["state"] == "stopped" for index in began):
+            return
+        if began:
+            self._start_worker()
+        elif not self.workers:
+            for index in waiting:
+                self.folder.end(index, "failed", error=f"no process could start: {last_line(job.paths.stderr)}")
+
+    def _start_worker(self) -> None:
+        import submitit
+
+        number = self.started
+        self.started += 1
+        executor = submitit.LocalExecutor(self.folder.path / "jobs")
+        executor.update_parameters(timeout_min=A_YEAR)
+        gpus = share_of_gpus(number, self.jobs)
+        worker = Worker(self.folder, self.rooms, number, self.threads, gpus, os.getpid())
+        with house_on_path(), _without_ctrl_c():  # a terminal tells all of its processes
+            self.workers[number] = executor.submit(worker)
+
+
+def share_of_gpus(number: int, jobs: int) -> str | None:
+    """What CUDA_VISIBLE_DEVICES is to be for one of several workers: one GPU of several; None for its being unset."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if jobs == 1:
+        return visible
+    import torch
+
+    gpus = visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]
+    return gpus[number % len(gpus)] if visible != "" and gpus else visible
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Processes that are started pass over Ctrl-C but while they train."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

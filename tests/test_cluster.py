@@ -1,0 +1,115 @@
+"""What runs on a SLURM cluster: a sweep as a job array, several processes of one run, a job that outlasts its time."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from running import DIGITS, NO_PICTURES, ROOT, SMALL, Lab
+
+from lab import read_metrics
+from lab.sweep import main
+from train import ROOMS
+
+pytestmark = pytest.mark.slurm
+SBATCH = ROOT / "cluster" / "train.sbatch"
+
+
+@pytest.fixture(autouse=True)
+def slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A running SLURM whose jobs find this Python and the modules of the tests, each on one thread."""
+    answer = shutil.which("sbatch") and subprocess.run(["sinfo"], capture_output=True, check=False, timeout=20)
+    if not answer or answer.returncode:
+        pytest.skip("no SLURM answers: cluster/local_slurm.sh start")
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # nodes of one machine have no addresses of their own
+
+
+@pytest.fixture
+def sbatch(tmp_path: Path) -> Callable[..., str]:
+    """Submits ``train.sbatch``, whose runs are kept in the test's folder; returns the number of the job."""
+
+    def submit(options: list[str], *words: str) -> str:
+        command = ["sbatch", "--parsable", f"--output={tmp_path}/job.log", *options, str(SBATCH), *words]
+        root = f"--trainer.default_root_dir={tmp_path}/runs"
+        done = subprocess.run([*command, root], cwd=ROOT, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    return submit
+
+
+def wait_for(job: str, while_it: Callable[[str], None] = lambda shown: None, seconds: float = 240) -> None:
+    """Wait until a job has left the queue, and look at it now and then: its state and how often it was requeued."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        command = ["squeue", "--noheader", f"--jobs={job}", "--Format=StateCompact:5,RestartCnt:5"]
+        shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        if not shown.strip():
+            return
+        while_it(shown)
+        time.sleep(0.5)
+    subprocess.run(["scancel", job], check=False)
+    pytest.fail(f"job {job} did not end within {seconds} s")
+
+
+def log_of(folder: Path) -> str:
+    text = (folder / "job.log").read_text(errors="replace")
+    print(text)  # for pytest to show when the test fails
+    return text
+
+
+def test_a_sweep_is_a_job_array(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(ROOT / "configs", lab.folder / "configs")
+    swept = ["--grid", "model.corruption.std=0.1,0.5", "trainer.max_epochs=1", "trainer.limit_train_batches=2"]
+    words = ["--config", "configs/autoencoder_digits.yaml", *swept, "trainer.callbacks=[]", "--seeds", "0..1"]
+    status = main([*words, "--executor", "slurm", "--jobs", "4", "--slurm", "time=5"], ROOMS)
+    out = capsys.readouterr().out
+    assert status == 0, out
+    assert "4 runs, 0 of them finished" in out and out.count(": done in ") == 4 and "test/loss" in out
+    sweep = lab.folder / "runs" / "autoencoder_digits" / "sweep_0"
+    (script,) = (sweep / "jobs").glob("*_submission.sh")
+    assert "#SBATCH --array=0-3%4" in script.read_text()
+    done = yaml.safe_load((sweep / "sweep.yaml").read_text())["runs"]
+    assert [run["state"] for run in done] == ["done"] * 4 and len({run["run"] for run in done}) == 4
+    losses = [read_metrics(run["run"])["test/loss"][1] for run in done]
+    assert len({tuple(loss) for loss in losses}) == 4  # two noises of two seeds
+    assert main([*words, "--executor", "slurm"], ROOMS) == 0
+    assert "4 runs, 4 of them finished" in capsys.readouterr().out
+
+
+def test_the_processes_of_a_job_train_one_network(tmp_path: Path, sbatch: Callable[..., str]) -> None:
+    wait_for(sbatch(["--nodes=2", "--time=5"], *DIGITS, *SMALL, "--test_after_fit=true"))
+    log = log_of(tmp_path)
+    assert "Starting with 2 processes" in log and "error" not in log
+    assert [run.name for run in (tmp_path / "runs" / "vit_digits").iterdir()] == ["version_0"]
+    metrics = read_metrics(tmp_path / "runs" / "vit_digits" / "version_0")
+    assert len(metrics["val/loss"][1]) == 2 and len(metrics["test/acc"][1]) == 1
+
+
+def test_a_job_out_of_time_is_requeued_and_ends_as_if_it_had_not_been(
+    tmp_path: Path, sbatch: Callable[..., str], lab: Lab
+) -> None:
+    slow = tmp_path / "slow"
+    callbacks = yaml.safe_dump([{"class_path": "hindrances.SlowWhile", "init_args": {"path": str(slow)}}])
+    words = [*(word for word in SMALL if word != NO_PICTURES and "batches" not in word), "--test_after_fit=true"]
+    words += [f"--trainer.callbacks={callbacks}", "--trainer.limit_train_batches=300", "--data.batch_size=4"]
+    assert lab("fit", *DIGITS, *words, f"--trainer.default_root_dir={tmp_path}/uninterrupted") == 0
+    slow.touch()
+    job = sbatch(["--time=1", "--signal=B:USR1@10"], *DIGITS, *words)  # SLURM sends it up to half a minute earlier
+
+    def hurry(shown: str) -> None:
+        if int(shown.split()[1]) and list(tmp_path.glob("runs/vit_digits/version_*/checkpoints/last.ckpt")):
+            slow.unlink(missing_ok=True)
+
+    wait_for(job, hurry)
+    log = log_of(tmp_path)
+    assert not slow.exists() and "Stopped by SIGTERM at step" in log and "last.ckpt is saved" in log
+    (resumed,) = tmp_path.glob("runs/vit_digits/version_*/metrics.csv")
+    assert resumed.read_text() == (tmp_path / "uninterrupted/vit_digits/version_0/metrics.csv").read_text()
