@@ -1,7 +1,7 @@
 # make demo   train and test a vision transformer on real digits (a minute, no network but the package index)
 # make test   the tests            make lint   the linter
 # make reproduce        every experiment that needs no download, at a reduced budget, held against what is expected of it
-#                       (about five minutes on two cores); then report/index.html
+#                       (about three minutes on two cores); then report/index.html
 # make reproduce-full   the same at the full budget, and those with real data in ARCHLAB_DATA (hours)
 
 PYTHON ?= python3
