@@ -10,41 +10,19 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import torch
-from matplotlib.figure import Figure
-
-from callbacks import (
-    HANDOUT_TREE,
-    HANDOUT_WORDS,
-    distortion_curves,
-    draw_attention_statistics,
-    draw_distortion_curves,
-    draw_gradient_norms,
-    draw_reconstruction_grid,
-    draw_repeats,
-    draw_search_tree,
-    draw_segmentation_maps,
-    draw_superposition,
-    gradients_of,
-    reconstruct,
-)
+from callbacks import HANDOUT_TREE, HANDOUT_WORDS, draw_search_tree
+from callbacks.study_drawings import Drawing, draw_saturation, drawings_of
 from lab.errors import LabError
 from lab.files import written_whole
-from lab.grids import Grid, read_grid
-from lab.overrides import config_file, overrides_of, read_config
+from lab.grids import read_grid
 from lab.report import all_runs, read_finished, write_results, write_tables
 from lab.report_page import write_page
-from lab.report_studies import Study, replica_values
-from lab.runs import load_run, read_metrics
+from lab.report_studies import Study
 
 DOCS, RUNS, REPORT = Path("docs"), Path("runs"), Path("report")
 REPRODUCED = [RUNS / "reproduce" / f"{budget}.json" for budget in ("reduced", "full")]
-WITH_AND_WITHOUT_SCALE = ("vit_digits", "vit_digits_unscaled")
-SHOWN = 6  # reconstructions of an experiment
 HONEST, COMMUNITIES = "18 languages, no name in two splits", "two communities, the handout's test members"
-CROP = (slice(120, 280), slice(160, 320))  # rows and columns of a slice through neurons
 COPIED = {  # figure of docs: the grid, its row, and the figure of a run
     "surname_classifier_confusion_matrix_test": ("surname_classifier", HONEST, "confusion_matrix_test_*.png"),
     "surname_classifier_reliability": ("surname_classifier", HONEST, "reliability_*.png"),
@@ -56,152 +34,6 @@ COPIED = {  # figure of docs: the grid, its row, and the figure of a run
     "unet_membrane": ("unet_membrane", "U-Net, with skips", "segmentation_test_*.png"),
     "gat_attention_neighborhood": ("cora", "GAT", "graph_attention_neighborhood_test_*.png"),
 }
-
-
-class Drawing(NamedTuple):
-    """A figure, what it shows, and its name in ``docs``; empty where it is for the page alone."""
-
-    name: str
-    caption: str
-    figure: Figure
-
-
-def draw_saturation(runs: Sequence[Path]) -> list[Drawing]:
-    """Draw what the factor 1/√D does to attention, from the newest tested run with it and the newest without."""
-    columns = {}
-    for name in WITH_AND_WITHOUT_SCALE:
-        repeats = [run for run in runs if run.parent.name == name and (run / "metrics.csv").is_file()]
-        for run, overrides in zip(reversed(repeats), reversed(overrides_of(repeats, config_file(name))), strict=True):
-            metrics = read_metrics(run)
-            if not overrides and "test/acc" in metrics and any(key.startswith("attention/") for key in metrics):
-                columns[f"{name}: test accuracy {metrics['test/acc'][1][-1]:.4f}"] = metrics
-                break
-    if len(columns) < len(WITH_AND_WITHOUT_SCALE):
-        return []
-    caption = "The scores of attention and the entropy of its rows over training, with the scale and without."
-    return [Drawing("attention_saturation", caption, draw_attention_statistics(columns))]
-
-
-def draw_curves(study: Study, metric: str, label: str) -> Figure | None:
-    """Draw a metric over training, a panel a group of rows and a column, a line a row; None where none was logged.
-
-    What stands before the first comma of a row's name groups rows, where all groups have the same rows.
-    """
-    panels: dict[str, dict[str, list]] = {}
-    names = [row.partition(", ") for row, _ in study.runs]
-    lines = [{line for other, _, line in names if other == group} for group, _, _ in names]
-    grouped = all(line for _, _, line in names) and all(of_group == lines[0] for of_group in lines)
-    for (row, column), runs in study.runs.items():
-        group, _, line = row.partition(", ") if grouped else ("", "", row)
-        curves = [curve for run in runs for curve in replica_values(read_metrics(run), metric)]
-        if curves and set.intersection(*(set(steps) for steps, _ in curves)):
-            panels.setdefault(", ".join(filter(None, (group, column))), {})[line] = curves
-    return draw_repeats(panels, label) if panels else None
-
-
-def curves_of(study: Study, grid: Grid | None) -> list[Drawing]:
-    """The curves that a grid asks for; of another study those of the monitored metric, for the page alone."""
-    asked = dict(grid.curves) if grid else {}
-    monitored = read_config(study.all_runs[0]).get("monitor", "val/loss")
-    drawings = []
-    for metric, label in (asked or {monitored: monitored}).items():
-        if figure := draw_curves(study, metric, label):
-            name = f"{grid.name}_{metric.replace('/', '_')}" if metric in asked else ""
-            drawings.append(Drawing(name, f"{label} over training: mean and range of the repeats.", figure))
-    return drawings
-
-
-def draw_reconstructions_of(study: Study) -> list[Drawing]:
-    """Draw what every experiment of a grid makes of the same test images, a block a column, a line a row."""
-    blocks: dict[str, dict[str, torch.Tensor]] = {}
-    for (row, column), runs in study.runs.items():
-        for run in runs[:1]:
-            task, data = load_run(run)
-            data.setup("test")
-            with torch.no_grad(), torch.random.fork_rng():
-                rows, _ = reconstruct(task, data.datasets["test"].tensors[0][:SHOWN], SHOWN)
-            block = blocks.setdefault(column, {name: rows[name] for name in rows if name != "reconstruction"})
-            block[row] = rows["reconstruction"]
-    figure = draw_reconstruction_grid(blocks, data.image_shape)
-    return [Drawing("autoencoder_mnist_reconstructions", "The same test images after each network.", figure)]
-
-
-def draw_superposition_of(study: Study) -> list[Drawing]:
-    """Draw WᵀW of every sparsity, and how many features are kept; of the repeats, the one of least loss comes first."""
-    weights = {}
-    for (row, _), runs in study.runs.items():
-        for run in runs:
-            task, _ = load_run(run)
-            losses = [values[-1] for _, values in replica_values(read_metrics(run), "test/loss")]
-            nets = [net for _, net in sorted(zip(losses, task.replicas(), strict=True), key=lambda pair: pair[0])]
-            weights[row] = [net.weight.detach() for net in nets]
-    return [Drawing("superposition", "WᵀW of each sparsity, and the features kept.", draw_superposition(weights))]
-
-
-def draw_gradient_flow_of(study: Study) -> list[Drawing]:
-    """Draw the gradient through time of every row, before training and at its end, a colour a column."""
-    panels: dict[str, dict[str, tuple[list[float], str, str]]] = {}
-    columns = list(dict.fromkeys(column for _, column in study.runs))
-    for (row, column), runs in study.runs.items():
-        for run in runs[:1]:
-            norms = gradients_of(read_metrics(run))[1]["grad_norm"]
-            colour = f"C{columns.index(column)}"
-            for when, style, step in (("at the start", "-", min(norms)), ("trained", "--", max(norms))):
-                ratios = [norm / (norms[step][-1] or 1.0) for norm in norms[step]]
-                panels.setdefault(row, {})[f"loss: {column}, {when}"] = (ratios, colour, style)
-    figure = draw_gradient_norms(panels, "Gradients through time", "‖∂L/∂h_t‖ / ‖∂L/∂h_T‖")
-    return [Drawing("gradient_flow", "The gradient of each step in units of the last one's.", figure)]
-
-
-def draw_distortions_of(study: Study) -> list[Drawing]:
-    """Draw the accuracy under each distortion, a figure a column, a line a row."""
-    by_column: dict[str, dict[str, dict[str, list]]] = {}
-    for (row, column), runs in study.runs.items():
-        for run in runs:
-            for distortion, curve in distortion_curves(read_metrics(run)).items():
-                by_column.setdefault(column, {}).setdefault(distortion, {}).setdefault(row, []).append(curve)
-    drawings = []
-    for column, panels in by_column.items():
-        name = column.strip(":")
-        caption = f"Test accuracy under each distortion alone, {name}."
-        drawings.append(Drawing(f"{study.name}_{name.replace(' ', '_')}", caption, draw_distortion_curves(panels)))
-    return drawings
-
-
-def draw_crop_of(study: Study) -> list[Drawing]:
-    """Draw one crop of a test image as every row of a grid segments it."""
-    predictions = {}
-    for (row, _), runs in study.runs.items():
-        for run in runs[:1]:
-            task, data = load_run(run)
-            data.setup("test")
-            image, mask = data.datasets["test"][0]
-            with torch.no_grad():
-                predictions[row.rpartition(", ")[2]] = task.segment(image[None]).argmax(dim=1)[0][CROP]
-    images, masks = [image[(slice(None), *CROP)]] * len(predictions), [mask[CROP]] * len(predictions)
-    names, given = list(data.class_names), list(predictions.values())
-    figure = draw_segmentation_maps(images, masks, given, names, task.ignore_index, list(predictions))
-    return [Drawing("unet_membrane_crop", "One crop of a test image, and what each network makes of it.", figure)]
-
-
-COMPARED = {  # grid: what draws its rows side by side
-    "autoencoder_mnist": draw_reconstructions_of,
-    "superposition": draw_superposition_of,
-    "gradient_flow": draw_gradient_flow_of,
-    "cnn_shapes": draw_distortions_of,
-    "unet_membrane": draw_crop_of,
-}
-
-
-def drawings_of(study: Study, grid: Grid | None) -> list[Drawing]:
-    """All that compares the experiments of a study; data that are not here are told, and their drawing is left out."""
-    drawings = curves_of(study, grid)
-    if study.name in COMPARED:
-        try:
-            drawings += COMPARED[study.name](study)
-        except LabError as error:
-            print(f"Not drawn: what compares the rows of {study.name}: {error}")
-    return drawings
 
 
 def copy_figures(studies: Mapping[str, Study]) -> None:

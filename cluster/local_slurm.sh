@@ -14,7 +14,7 @@ fail() {
 
 
 runs() { # whether the process of a pid file is alive
-  [ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null
+  [ -s "$1" ] && kill -0 "$(cat "$1" 2>/dev/null)" 2>/dev/null
 }
 
 write_conf() {
@@ -56,9 +56,11 @@ stop() {
     squeue --noheader --format=%A | sort -u | xargs --no-run-if-empty scancel || true
   fi
   for pid in /run/slurmd.n1.pid /run/slurmd.n2.pid /run/slurmctld.pid /run/munge/munged.pid; do
-    runs "$pid" || continue
-    kill "$(cat "$pid")"
-    for _ in $(seq 50); do runs "$pid" && sleep 0.2; done
+    for _ in $(seq 50); do
+      runs "$pid" || break
+      kill "$(cat "$pid" 2>/dev/null)" 2>/dev/null || true # it may end just now
+      sleep 0.2
+    done
   done
 }
 

@@ -29,7 +29,7 @@ from lab.requeue import requeued_checkpoint
 from lab.resuming import ExactResume
 from lab.runs import drop_if_empty, new_run_dir, run_of_checkpoint
 from lab.saving import SparingCheckpoint
-from lab.signals import CtrlC
+from lab.signals import AgreedStop, CtrlC
 from lab.trainer import LabTrainer, SaveConfig, rank, rank_zero_print
 from lab.watch import EpochLines, FiniteLoss, ProgressBar, ResumableStop
 
@@ -201,6 +201,7 @@ class LabCLI(LightningCLI):
         try:
             if self._get(self.config, "compile"):
                 self.model.net.compile()
+            AgreedStop(self.trainer).install()
             with CtrlC() as ctrl_c:
                 super()._run_subcommand(subcommand)
                 if self.trainer.received_sigterm and subcommand != "fit":  # in a last batch Lightning passes over it

@@ -30,14 +30,15 @@ class KillAt(Callback):
         hook: the name of the hook.
         step: the global step at which it must be called.
         name: the signal.
+        rank: which of several processes.
     """
 
-    def __init__(self, hook: str, step: int, name: str = "SIGKILL") -> None:
-        self.step, self.name = step, name
+    def __init__(self, hook: str, step: int, name: str = "SIGKILL", rank: int = 0) -> None:
+        self.step, self.name, self.rank = step, name, rank
         setattr(self, hook, self._kill)
 
     def _kill(self, trainer: Trainer, *args: Any) -> None:
-        if trainer.global_step == self.step and not trainer.sanity_checking:
+        if (trainer.global_step, trainer.global_rank) == (self.step, self.rank) and not trainer.sanity_checking:
             os.kill(os.getpid(), getattr(signal, self.name))
 
 

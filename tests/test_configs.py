@@ -20,10 +20,11 @@ TWO_BATCHES += ["--trainer.limit_test_batches=2", "--trainer.limit_predict_batch
 FEW_SHAPES = ["--data.num_train=64", "--data.num_eval=16"]
 
 
-@pytest.fixture
-def data_root(tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory) -> Path:
     """A folder of data sets in the layout of the real ones, with a few random images."""
-    raw = tmp_path / "data" / "MNIST" / "raw"
+    root = tmp_path_factory.mktemp("data")
+    raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
     rng = np.random.default_rng(0)
     for split, length in {"train": 256, "t10k": 32}.items():
@@ -31,10 +32,10 @@ def data_root(tmp_path) -> Path:
         (raw / f"{split}-images-idx3-ubyte").write_bytes(header + rng.bytes(length * 784))
         labels = (np.arange(length) % 10).astype(np.uint8).tobytes()
         (raw / f"{split}-labels-idx1-ubyte").write_bytes(struct.pack(">4BI", 0, 0, 8, 1, length) + labels)
-    write_planetoid(tmp_path / "data" / "Planetoid" / "Cora" / "raw", num_features=1433)
-    write_membrane(tmp_path / "data", num_slices=10, size=256)
-    write_pets(tmp_path / "data")
-    return tmp_path / "data"
+    write_planetoid(root / "Planetoid" / "Cora" / "raw", num_features=1433)
+    write_membrane(root, num_slices=10, size=256)
+    write_pets(root)
+    return root
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
