@@ -17,7 +17,7 @@ from lab.errors import LabError
 from lab.files import written_whole
 from lab.resuming import validates_after
 
-MADE_ANEW = ("loops", "hyper_parameters", "datamodule_hyper_parameters")  # parts of each state that hold no tensors
+MADE_ANEW = ("loops", "random_states", "hyper_parameters", "datamodule_hyper_parameters")  # not to be copied
 FILES, COPIES = 3, 3  # best, last and the one under way; the weights, and two moments of each in an optimizer
 ELSEWHERE = "choose another --trainer.default_root_dir."
 
@@ -45,9 +45,9 @@ class WholeFiles(TorchCheckpointIO):
 
 
 class SparingCheckpoint(ModelCheckpoint):
-    """A ModelCheckpoint that spends at most a fiftieth of a run on writing its file.
+    """A ModelCheckpoint that spends at most a hundredth of a run on writing its file: two of them take a fiftieth.
 
-    After a write it waits for fifty times as long as that took, and keeps what it should write in the CPU's memory,
+    After a write it waits for a hundred times as long as that took, and keeps what it should write in the CPU's memory,
     until it is due or the run ends in whatever way but by a killed process, which goes on from an earlier state.
     Several processes write every time, since they would have to agree on the time.
 
@@ -62,7 +62,7 @@ class SparingCheckpoint(ModelCheckpoint):
         LabError: when ``every_minutes`` is negative, or, before training starts, when the files cannot be written.
     """
 
-    WAIT = 50
+    WAIT = 100
 
     def __init__(
         self, earlier: "SparingCheckpoint | None" = None, every_minutes: float | None = None, **arguments: Any
