@@ -45,7 +45,7 @@ class WholeFiles(TorchCheckpointIO):
 
 
 class SparingCheckpoint(ModelCheckpoint):
-    """A ModelCheckpoint that spends at most a hundredth of a run on writing its file: two of them take a fiftieth.
+    """A ModelCheckpoint that spends about a hundredth of a run on writing its file, but for its first and last write.
 
     After a write it waits for a hundred times as long as that took, and keeps what it should write in the CPU's memory,
     until it is due or the run ends in whatever way but by a killed process, which goes on from an earlier state.
