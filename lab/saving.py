@@ -49,9 +49,11 @@ class SparingCheckpoint(ModelCheckpoint):
 
     After a write it waits for a hundred times as long as that took, and keeps what it should write in the CPU's memory,
     until it is due or the run ends in whatever way but by a killed process, which goes on from an earlier state.
+    Where even that takes more than a hundredth of very short epochs, it keeps but some of them (a best one always).
     Several processes write every time, since they would have to agree on the time.
 
-    What is due is written when training goes on: by then the loggers have the metrics that belong to the state.
+    What is due is written when training goes on: by then the loggers have the metrics that belong to the state. Two
+    that save at the same moment share one state.
 
     Args:
         earlier: a checkpoint to write first, so that no file knows of a best state that no file holds.
@@ -71,18 +73,35 @@ class SparingCheckpoint(ModelCheckpoint):
             raise LabError(f"save_every_minutes must be at least 0, but it is {every_minutes}.")
         super().__init__(enable_version_counter=False, **arguments)
         self.earlier, self.every_minutes = earlier, every_minutes
-        self._free_at, self._written_at = float("-inf"), time.monotonic()
+        self._free_at, self._keeps_at, self._written_at = float("-inf"), float("-inf"), time.monotonic()
+        self._passed_over = False
         self._kept: tuple[str, dict[str, Any]] | None = None
         self._due = False
+        self._offered: tuple[dict[str, Any], bool] | None = None  # the state of this moment, and whether it is a copy
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         self._last_global_step_saved, self._last_checkpoint_saved = trainer.global_step, filepath
-        state = trainer._checkpoint_connector.dump_checkpoint(self.save_weights_only)
-        self._due = trainer.world_size > 1 or time.monotonic() >= self._free_at
-        self._kept = (filepath, state if self._due else _frozen(state))
+        started = time.monotonic()
+        self._due = trainer.world_size > 1 or started >= self._free_at
+        self._passed_over = self.monitor is None and not self._due and started < self._keeps_at
+        if not self._passed_over:
+            self._kept = (filepath, self._state(trainer))
+            self._keeps_at = time.monotonic() + self.WAIT * (time.monotonic() - started)
+
+    def _state(self, trainer: Trainer) -> dict[str, Any]:
+        """The state of this moment, a copy of it unless it is written before it changes."""
+        state, is_copy = self._offered or (trainer._checkpoint_connector.dump_checkpoint(self.save_weights_only), False)
+        if self._offered and "callbacks" in state:  # what this one has found out since
+            state = {**state, "callbacks": {**state["callbacks"], self.state_key: self.state_dict()}}
+        if not self._due and not is_copy:
+            state, is_copy = _frozen(state), True
+        if self.earlier is not None:
+            self.earlier._offered = (state, is_copy)
+        return state
 
     def write_due(self, trainer: Trainer) -> None:
         """Write what is due, with what came of it since: a scheduler of a metric is stepped after it was taken."""
+        self._offered = None
         if not self._due or self._kept is None:
             return
         _, state = self._kept
@@ -110,10 +129,9 @@ class SparingCheckpoint(ModelCheckpoint):
 
     def save_now(self, trainer: Trainer) -> None:
         """Write the state of this moment instead of what is kept, which is older."""
-        if self.earlier is not None:
-            self.earlier.write_kept(trainer)
-        self._kept = None
-        trainer.save_checkpoint(Path(self.dirpath) / f"{self.filename}.ckpt")
+        filepath = str(Path(self.dirpath) / f"{self.filename}.ckpt")
+        self._kept = (filepath, trainer._checkpoint_connector.dump_checkpoint(self.save_weights_only))
+        self.write_kept(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
@@ -140,6 +158,8 @@ class SparingCheckpoint(ModelCheckpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_end(trainer, pl_module)
+        if self._passed_over:
+            self.save_now(trainer)
         self.write_kept(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

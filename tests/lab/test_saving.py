@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.testing import assert_close
 
 from lab.errors import LabError
+from lab.resuming import ExactResume
 from lab.saving import SparingCheckpoint, WholeFiles, check_room
 from lab.watch import ResumableStop
 
@@ -99,11 +101,76 @@ def test_the_best_is_written_before_a_last_that_knows_of_it(run: Callable) -> No
         assert name == "best" or known >= epoch - 1  # of its own epoch the last is saved first
 
 
+def test_two_that_save_at_the_same_moment_take_the_state_once_and_each_knows_itself(
+    run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    dump = _CheckpointConnector.dump_checkpoint
+
+    def counted(connector: _CheckpointConnector, *arguments: Any) -> dict[str, Any]:
+        taken.append(connector.trainer.global_step)
+        return dump(connector, *arguments)
+
+    monkeypatch.setattr(_CheckpointConnector, "dump_checkpoint", counted)
+    run(6, 3)
+    assert taken == [5, 10, 15, 20, 25, 30]
+    for name, epoch in (("best", 3), ("last", 5)):
+        saved = torch.load(tmp_path / f"{name}.ckpt", weights_only=True)
+        assert saved["epoch"] == epoch
+        states = {Path(state["best_model_path"]).stem: state for state in saved["callbacks"].values()}
+        assert states["best"]["best_model_score"] == 0.0
+
+
 def test_an_exception_loses_nothing(run: Callable, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="boom"):
         run(6, 2, 1e9, Fails())
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["epoch"] == 3
     assert torch.load(tmp_path / "best.ckpt", weights_only=True)["epoch"] == 2
+
+
+class Dear(Clock):
+    """Beside that, lets a second pass whenever a state is taken; remembers the steps of these."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(monkeypatch)
+        self.taken: list[int] = []
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self.now += 1.0
+        self.taken.append(trainer.global_step)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_of_epochs_shorter_than_a_state_takes_some_are_passed_over_but_not_the_end(
+    fails: bool,
+    tmp_path: Path,
+    make_trainer: Callable,
+    tiny_task: Callable,
+    tiny_images: type,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fit(epochs: int, wait: float, *others: Callback, ckpt_path: Path | None = None) -> dict[str, Any]:
+        monkeypatch.setattr(SparingCheckpoint, "WAIT", wait)
+        torch.manual_seed(0)
+        last = SparingCheckpoint(dirpath=tmp_path, filename="last")
+        callbacks = [last, ExactResume(), *others]
+        trainer = make_trainer(max_epochs=epochs, enable_checkpointing=True, callbacks=callbacks)
+        trainer.fit(tiny_task(), datamodule=tiny_images(), ckpt_path=ckpt_path, weights_only=True)
+        return torch.load(tmp_path / "last.ckpt", weights_only=True)
+
+    dear = Dear(monkeypatch)
+    if fails:
+        with pytest.raises(RuntimeError, match="boom"):
+            fit(9, 100, dear, Fails())
+        assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 5
+        return
+    assert fit(3, 100, dear)["global_step"] == 15
+    assert dear.taken == [5, 15]  # five batches an epoch
+    resumed, whole = fit(5, 100, ckpt_path=tmp_path / "last.ckpt"), fit(5, 0)
+    assert resumed["global_step"] == whole["global_step"] == 25
+    for part in ("state_dict", "optimizer_states"):
+        assert_close(resumed[part], whole[part], rtol=0, atol=0)
+    assert torch.equal(resumed["random_states"]["torch"], whole["random_states"]["torch"])
 
 
 class Stops(Callback):
