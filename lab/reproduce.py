@@ -3,16 +3,12 @@
 import argparse
 import json
 import math
-import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing import active_children, get_context
 from pathlib import Path
-from threading import Event
+from typing import Any
 
 from lab.errors import LabError, nearest
 from lab.expectations import Experiment, read_experiments
@@ -20,13 +16,16 @@ from lab.files import written_whole
 from lab.grids import FIRST
 from lab.machine import machine
 from lab.runs import read_metrics
-from lab.sweep_runs import run_one
+from lab.sweep_folder import Run, SweepFolder, new_sweep_path, stopped_runs
+from lab.sweep_jobs import work_off
+from lab.sweep_local import LocalJobs
+from lab.sweep_runs import last_line, run_one
+from lab.sweep_table import Progress
 
 EXPERIMENTS = Path("configs/reproduce/experiments.yaml")
 RUNS = Path("runs")
 ROOT = RUNS / "reproduce"  # the runs of a reduced budget lie here, apart from those that a study counts
 ROOMS = ["callbacks", "datamodules", "lit_models", "nets"]
-STOPPED = Event()  # in a process whose run was told to stop: the pool has another one ready for it
 WORDS = {"passed": "pass", "failed": "FAIL", "no data": "no data"}
 
 
@@ -80,104 +79,100 @@ def main(typed: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     root = RUNS if arguments.full else ROOT
-    file = ROOT / f"{'full' if arguments.full else 'reduced'}.json"
-    outcomes: dict[str, Outcome] = {}
-
-    def finished(outcome: Outcome) -> None:
-        outcomes[outcome.name] = outcome
-        print(f"[{len(outcomes)}/{len(experiments)}] {outcome.line}", flush=True)
-        _write(file, outcomes.values(), keep=bool(arguments.only))
-
     started = time.perf_counter()
     budget = "full" if arguments.full else "reduced"
     print(f"{len(experiments)} experiments at the {budget} budget, {arguments.jobs} at a time.", flush=True)
-    if not _run_all(experiments, root, arguments.jobs, finished):
-        print("Stopped; the runs that finished are kept.")
+    judge = Judge(experiments, root, ROOT / f"{budget}.json", keep=bool(arguments.only))
+    if not (judge.look_for_data() and judge.run(arguments.jobs)):
+        left = [experiment.name for experiment in experiments if experiment.name not in judge.outcomes]
+        again = " ".join(["python -m lab.reproduce", *(["--full"] if arguments.full else []), "--only", *left])
+        print(f"Stopped; the runs that finished are kept. What is left: {again}")
         return 130
-    counts = {status: sum(outcome.status == status for outcome in outcomes.values()) for status in WORDS}
+    counts = {status: sum(outcome.status == status for outcome in judge.outcomes.values()) for status in WORDS}
     told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     print(f"{told} in {(time.perf_counter() - started) / 60:.1f} min; python report.py")
     return int(counts["failed"] > 0)
 
 
-def run_experiment(experiment: Experiment, root: Path) -> Outcome:
-    """Run an experiment in this process and hold its result against what is expected.
+class Judge:
+    """Runs experiments as a sweep does, and holds each result against what is expected.
 
     Args:
-        experiment: what to run.
-        root: the folder of runs.
-
-    Raises:
-        KeyboardInterrupt: when a person stopped this run, or one before it in this process.
+        experiments: what to run.
+        root: the folder of their runs.
+        file: where the outcomes are written, whenever there is a new one.
+        keep: whether the outcomes of other experiments in that file are kept.
     """
-    log = ROOT / "logs" / f"{experiment.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
-    started = time.perf_counter()
-    if experiment.data and _train(["download", *experiment.words(root)], log)[0]:
-        return _outcome(experiment, "no data", started, note=_last_line(log))
-    status, run = _train(["fit", "--test_after_fit=true", *experiment.words(root)], log)
-    if status or run is None:
-        return _outcome(experiment, "failed", started, note=f"{_last_line(log)} (see {log})")
-    metrics, name = read_metrics(run), experiment.metric.removeprefix(FIRST)
+
+    def __init__(self, experiments: Sequence[Experiment], root: Path, file: Path, keep: bool) -> None:
+        self.experiments, self.root, self.file, self.keep = list(experiments), root, file, keep
+        self.outcomes: dict[str, Outcome] = {}
+        self.path = new_sweep_path(ROOT)
+
+    def look_for_data(self) -> bool:
+        """Fetch the data of the experiments that need any, and pass over those without; False after Ctrl-C."""
+        for experiment in [experiment for experiment in self.experiments if experiment.data]:
+            started, log = time.time(), self.path / f"data_{experiment.name}.log"
+            status, _ = run_one(["download", *experiment.words(self.root)], ROOMS, log)
+            if status in (130, 143):
+                return False
+            if status:
+                note = last_line(log).removeprefix("error: ")
+                print(self._add(_outcome(experiment, "no data", time.time() - started, note=note)), flush=True)
+                self.experiments.remove(experiment)
+        return True
+
+    def run(self, jobs: int) -> bool:
+        """Run the experiments, a few at a time; False when a person stopped them."""
+        stopped, runs = stopped_runs(ROOT), []
+        for experiment in self.experiments:
+            words = ["fit", "--test_after_fit=true", *experiment.words(self.root)]
+            runs.append(Run(experiment.name, words, _metric(experiment), stopped.get(tuple(words))))
+        folder = SweepFolder(self.path, runs)
+
+        def told(number: int, status: dict[str, Any]) -> str:
+            if status["state"] == "stopped":
+                return f"stopped  {runs[number].name}"
+            return self._add(judged(self.experiments[number], status, folder.log(number)))
+
+        return not runs or work_off(LocalJobs(folder, ROOMS, jobs), Progress(folder, told))
+
+    def _add(self, outcome: Outcome) -> str:
+        self.outcomes[outcome.name] = outcome
+        _write(self.file, self.outcomes.values(), self.keep)
+        return outcome.line
+
+
+def judged(experiment: Experiment, status: dict[str, Any], log: Path) -> Outcome:
+    """What came of the run of an experiment.
+
+    Args:
+        experiment: what was run.
+        status: how its run ended, as a ``SweepFolder`` keeps it.
+        log: what it said.
+    """
+    seconds, run = status["seconds"], status.get("run", "")
+    if status["state"] == "failed":
+        error = str(status.get("error")).removeprefix("error: ")
+        return _outcome(experiment, "failed", seconds, note=f"{error} (see {log})", run=run)
+    metrics, name = read_metrics(Path(run)), _metric(experiment)
     if name not in metrics:
-        return _outcome(experiment, "failed", started, note=f"the run logged no {name} (see {log})", run=str(run))
+        return _outcome(experiment, "failed", seconds, note=f"the run logged no {name} (see {log})", run=run)
     value = metrics[name][1][0 if experiment.metric.startswith(FIRST) else -1]
     if not math.isfinite(value):
-        return _outcome(experiment, "failed", started, note=f"{name} is not finite (see {log})", run=str(run))
-    return _outcome(experiment, "passed" if experiment.met_by(value) else "failed", started, value, run=str(run))
+        return _outcome(experiment, "failed", seconds, note=f"{name} is not finite (see {log})", run=run)
+    return _outcome(experiment, "passed" if experiment.met_by(value) else "failed", seconds, value, run=run)
 
 
-def _train(words: list[str], log: Path) -> tuple[int, Path | None]:
-    """The status and the run folder of ``train.py``, unless a person stopped it or what this process did before."""
-    status, run = (130, None) if STOPPED.is_set() else run_one(words, ROOMS, log)
-    if status in (130, 143):
-        STOPPED.set()
-        raise KeyboardInterrupt
-    return status, run
+def _metric(experiment: Experiment) -> str:
+    return experiment.metric.removeprefix(FIRST)
 
 
 def _outcome(
-    experiment: Experiment, status: str, started: float, value: float | None = None, note: str = "", run: str = ""
+    experiment: Experiment, status: str, seconds: float, value: float | None = None, note: str = "", run: str = ""
 ) -> Outcome:
-    seconds = time.perf_counter() - started
     about = (experiment.metric, value, experiment.expected, experiment.source)
     return Outcome(experiment.name, status, *about, seconds, note, run)
-
-
-def _run_all(experiments: list[Experiment], root: Path, jobs: int, finished: Callable[[Outcome], None]) -> bool:
-    """Run experiments in a few processes that start but once; False when a person stopped them."""
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_start, initargs=(threads,)) as pool:
-        waiting = {pool.submit(run_experiment, experiment, root): experiment for experiment in experiments}
-        before = signal.signal(signal.SIGTERM, _stop)
-        try:
-            for done in as_completed(waiting):
-                try:
-                    finished(done.result())
-                except BrokenExecutor:  # somebody killed a process, or the memory was not enough
-                    note = "its process was killed"
-                    finished(_outcome(waiting[done], "failed", time.perf_counter(), note=note))
-        except KeyboardInterrupt:
-            pool.shutdown(wait=True, cancel_futures=True)
-            return False
-        finally:
-            signal.signal(signal.SIGTERM, before)
-    return True
-
-
-def _start(threads: int) -> None:
-    import torch
-
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(threads)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _stop(*_: object) -> None:
-    for worker in active_children():
-        worker.terminate()
-    raise KeyboardInterrupt
 
 
 def _write(path: Path, outcomes: Iterable[Outcome], keep: bool) -> None:
@@ -186,11 +181,6 @@ def _write(path: Path, outcomes: Iterable[Outcome], keep: bool) -> None:
     given = {outcome.name: asdict(outcome) for outcome in outcomes}
     with written_whole(path) as part:
         part.write_text(json.dumps({"machine": machine(), "outcomes": {**earlier, **given}}, indent=1))
-
-
-def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return lines[-1].strip().removeprefix("error: ") if lines else "it said nothing"
 
 
 def _chosen(experiments: list[Experiment], names: Sequence[str]) -> list[Experiment]:

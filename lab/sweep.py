@@ -2,14 +2,13 @@
 
 import argparse
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import yaml
 
@@ -18,25 +17,12 @@ from lab.files import written_whole
 from lab.grids import FIRST, Cell, Grid, read_grid
 from lab.sweep_folder import Run, SweepFolder, new_sweep_path, stopped_runs
 from lab.sweep_grids import check_keys, short_names, typed_grid
+from lab.sweep_jobs import Jobs, work_off
 from lab.sweep_local import LocalJobs
 from lab.sweep_slurm import SlurmJobs, slurm_parameters
 from lab.sweep_table import Progress
 
 ROOT = Path("runs")
-SECONDS_BETWEEN = 0.25  # so often the statuses are read
-
-
-class Jobs(Protocol):
-    """What does the runs of a sweep: processes of this machine, or a SLURM job array."""
-
-    def start(self) -> None:
-        """Start them."""
-
-    def ended(self) -> bool:
-        """Note which runs were lost, and tell whether nothing is waiting or under way any more."""
-
-    def stop(self) -> str:
-        """Tell the runs under way to stop, wait for none of them, and say in a sentence what happens to them."""
 
 
 def main(typed: Sequence[str], rooms: Sequence[ModuleType]) -> int:
@@ -115,27 +101,11 @@ def _run_all(folder: SweepFolder, jobs: Jobs, about: dict[str, Any]) -> int:
     """Run what is missing; the exit status."""
     started = time.perf_counter()
     _write_summary(folder, about)
-    interrupted = False
-    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with Progress(folder) as progress:
-            try:
-                jobs.start()
-                while not jobs.ended():
-                    progress.update()
-                    time.sleep(SECONDS_BETWEEN)
-            except KeyboardInterrupt:
-                interrupted = True
-                progress.say(jobs.stop())
-                while not jobs.ended():
-                    progress.update()
-                    time.sleep(SECONDS_BETWEEN)
-    except KeyboardInterrupt:
-        print("Stopped at once; what was told to stop may still be saving.")
+        whole = work_off(jobs, Progress(folder))
     finally:
-        signal.signal(signal.SIGTERM, before)
         _write_summary(folder, about)
-    return _tell(folder, time.perf_counter() - started, interrupted)
+    return _tell(folder, time.perf_counter() - started, interrupted=not whole)
 
 
 def _tell(folder: SweepFolder, seconds: float, interrupted: bool) -> int:
@@ -161,10 +131,6 @@ def _write_summary(folder: SweepFolder, about: dict[str, Any]) -> None:
     with written_whole(folder.path / "sweep.yaml") as part:
         content = yaml.safe_dump({**about, "runs": runs}, allow_unicode=True, sort_keys=False, width=10**6)
         part.write_text(content, encoding="utf-8")
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 class _Parser(argparse.ArgumentParser):

@@ -31,7 +31,9 @@ class Task:
         checkpoint = to_continue(self.folder, number)
         if rank := int(os.environ.get("SLURM_PROCID", 0)):  # another process of a run on several devices
             run_one(
-                self.folder.words(number, checkpoint), self.rooms, self.folder.log(number).with_suffix(f".{rank}.log")
+                self.folder.runs[number].words_from(checkpoint),
+                self.rooms,
+                self.folder.log(number).with_suffix(f".{rank}.log"),
             )
             return
         told = Told()

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -20,11 +21,18 @@ class Progress:
 
     Args:
         folder: the sweep.
+        sentence: what to say of a run that ended, by its number and its status, on a terminal too; its outcome when
+            None, where the table does not show it.
         console: where to; standard output when None.
     """
 
-    def __init__(self, folder: SweepFolder, console: Console | None = None) -> None:
-        self.folder, self.told = folder, {}
+    def __init__(
+        self,
+        folder: SweepFolder,
+        sentence: Callable[[int, dict[str, Any]], str] | None = None,
+        console: Console | None = None,
+    ) -> None:
+        self.folder, self.sentence, self.told = folder, sentence, {}
         self.console = console or Console(file=sys.stdout)
         self.live = Live(console=self.console, refresh_per_second=4) if self.console.is_terminal else None
 
@@ -41,18 +49,23 @@ class Progress:
     def update(self) -> None:
         """Look at the statuses, and show what is new."""
         statuses = self.folder.statuses()
-        if self.live:
-            self.live.update(table(self.folder, statuses, self.console.height))
-            return
         for number, status in enumerate(statuses):
             if status["state"] in ENDED and self.told.get(number) != status["state"]:  # on SLURM a stopped run goes on
                 self.told[number] = status["state"]
-                name = self.folder.runs[number].name
-                print(f"[{len(self.told)}/{len(statuses)}] {name}: {outcome(status)}", flush=True)
+                self._tell(number, status)
+        if self.live:
+            self.live.update(table(self.folder, statuses, self.console.height))
+
+    def _tell(self, number: int, status: dict[str, Any]) -> None:
+        if self.live and not self.sentence:
+            return
+        told = self.sentence(number, status) if self.sentence else f"{self.folder.runs[number].name}: {outcome(status)}"
+        self.say(f"[{len(self.told)}/{len(self.folder.runs)}] {told}")
 
     def say(self, sentence: str) -> None:
         """Print a sentence, above the table where there is one."""
         self.console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        self.console.file.flush()
 
 
 def outcome(status: dict[str, Any]) -> str:

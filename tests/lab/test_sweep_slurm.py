@@ -121,3 +121,17 @@ def test_a_task_out_of_time_is_requeued_and_goes_on(
             signal.signal(number, handler)
     status = jobs.folder.status(1)
     assert status["state"] == "done" and status["checkpoint"] == str(last)
+
+
+def test_every_process_of_a_run_on_several_devices_gets_its_words(
+    jobs: SlurmJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    monkeypatch.setattr(sweep_slurm, "run_one", lambda *given: ran.append(given))
+    checkpoint = jobs.folder.path / "last.ckpt"
+    jobs.folder.begin(1, checkpoint)
+    Task(jobs.folder, ["nets"])(1)
+    log = jobs.folder.path / "001_run_1.1.log"
+    assert ran == [(["fit", f"--ckpt_path={checkpoint}"], ["nets"], log)]  # and its status is left to the first
+    assert jobs.folder.status(1)["state"] == "running"

@@ -39,12 +39,20 @@ def test_where_there_is_no_terminal_each_run_that_ended_is_a_line(
 def test_a_terminal_shows_a_table_of_all_states(folder: SweepFolder) -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=100, height=30, color_system=None)
-    with Progress(folder, console) as progress:
+    with Progress(folder, console=console) as progress:
         progress.update()
     shown = out.getvalue()
     for row in ("depth=0", "done", "test/acc 0.5", "failed", "error: [so]", "running", "waiting"):
         assert row in shown
     assert "1 waiting, 1 running, 1 done, 1 failed" in shown
+
+
+def test_a_sentence_of_ones_own_is_said_on_a_terminal_too(folder: SweepFolder) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, height=30, color_system=None)
+    with Progress(folder, lambda number, status: f"{number} is {status['state']}", console) as progress:
+        progress.update()
+    assert out.getvalue().count("[1/4] 0 is done") == out.getvalue().count("[2/4] 1 is failed") == 1
 
 
 def test_of_more_runs_than_fit_those_that_say_most_are_shown(tmp_path: Path) -> None:

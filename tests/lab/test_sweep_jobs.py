@@ -1,0 +1,66 @@
+"""Runs that are waited for: to their end, or until a person has enough."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from lab.sweep_folder import SweepFolder
+from lab.sweep_jobs import work_off
+from lab.sweep_table import Progress
+
+
+class Jobs:
+    """Ends when it is asked for the last time; a person loses patience at some of these times."""
+
+    def __init__(self, interrupted_at: dict[int, int], asked: int) -> None:
+        self.interrupted_at, self.left, self.asked = interrupted_at, asked, 0
+        self.told = 0
+
+    def start(self) -> None: ...
+
+    def ended(self) -> bool:
+        self.asked += 1
+        if self.asked in self.interrupted_at:
+            os.kill(os.getpid(), self.interrupted_at[self.asked])
+        return self.asked >= self.left
+
+    def stop(self) -> str:
+        self.told += 1
+        return "Stopping."
+
+
+@pytest.mark.parametrize(
+    ("interrupted_at", "whole", "told", "asked", "said"),
+    [
+        ({}, True, 0, 3, ""),
+        ({2: signal.SIGINT}, False, 1, 3, "Stopping.\n"),
+        ({2: signal.SIGTERM}, False, 1, 3, "Stopping.\n"),
+        (
+            {1: signal.SIGINT, 2: signal.SIGINT},
+            False,
+            1,
+            2,
+            "Stopping.\nStopped at once; what",
+        ),
+    ],
+    ids=["to the end", "Ctrl-C", "SIGTERM", "Ctrl-C twice"],
+)
+def test_the_runs_are_told_once_and_waited_for_unless_a_person_insists(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    interrupted_at: dict[int, int],
+    whole: bool,
+    told: int,
+    asked: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr("lab.sweep_jobs.SECONDS_BETWEEN", 0.01)
+    before = signal.getsignal(signal.SIGTERM)
+    jobs = Jobs(interrupted_at, 3)
+    assert work_off(jobs, Progress(SweepFolder(tmp_path, []))) is whole
+    assert (jobs.told, jobs.asked) == (told, asked)
+    assert capsys.readouterr().out.startswith(said)
+    assert signal.getsignal(signal.SIGTERM) is before
