@@ -9,8 +9,53 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
+from lab.files import written_whole
+
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
+
+
+class RowsFile(ExperimentWriter):
+    """Writes ``metrics.csv`` so that a process killed at any moment loses no row that was there before.
+
+    Rows are added at its end. Where a metric is new, and with it a column, the whole file is written anew, to a
+    temporary name. Lightning's writer deletes the file of an earlier run, and writes over one that it is to extend.
+    """
+
+    def __init__(self, log_dir: str) -> None:
+        super().__init__(log_dir=log_dir)
+        self.path = Path(self.metrics_file_path)
+        self.metrics_keys, rows, torn = _read(self.path)
+        if torn:
+            self.rewrite(rows)
+
+    def save(self) -> None:
+        if self._record_new_keys():
+            self.rewrite([*_read(self.path)[1], *self.metrics])
+        elif self.metrics:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, self.metrics_keys).writerows(self.metrics)
+        self.metrics = []
+
+    def rewrite(self, rows: list[dict[str, Any]]) -> None:
+        """Write these rows instead of those that are there."""
+        with written_whole(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self.metrics_keys)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def forget_after(self, step: int) -> None:
+        """Drop the rows from a step on."""
+        _, rows, _ = _read(self.path)
+        kept = [row for row in rows if int(row["step"]) < step]
+        if len(kept) < len(rows):
+            self.rewrite(kept)
+
+    def _record_new_keys(self) -> set[str]:
+        return super()._record_new_keys() if self.metrics else set()
+
+    def _check_log_dir_exists(self) -> None:
+        """Nothing: Lightning deletes an earlier file here."""
 
 
 class RunLogger(CSVLogger):
@@ -36,23 +81,14 @@ class RunLogger(CSVLogger):
 
     @property
     @rank_zero_experiment
-    def experiment(self) -> ExperimentWriter:
+    def experiment(self) -> RowsFile:
         if self._experiment is None:
-            path = Path(self.log_dir) / ExperimentWriter.NAME_METRICS_FILE
-            earlier = _read_rows(path)
-            path.unlink(missing_ok=True)  # its writer would warn, then delete it
-            self._experiment = ExperimentWriter(log_dir=self.log_dir)
-            self._experiment.metrics = earlier
-            self._experiment.save()
+            self._experiment = RowsFile(self.log_dir)
         return self._experiment
 
     def forget_after(self, step: int) -> None:
         """Drop the rows of a run that went on beyond the checkpoint it is resumed from."""
-        writer = self.experiment
-        path = Path(writer.metrics_file_path)
-        writer.metrics = [row for row in _read_rows(path) if int(row["step"]) < step]
-        path.unlink(missing_ok=True)
-        writer.save()
+        self.experiment.forget_after(step)
 
 
 class EventLogger(TensorBoardLogger):
@@ -89,8 +125,12 @@ def run_dir(trainer: "Trainer") -> Path | None:
     return next((Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, CSVLogger)), None)
 
 
-def _read_rows(path: Path) -> list[dict[str, Any]]:
+def _read(path: Path) -> tuple[list[str], list[dict[str, Any]], bool]:
+    """The columns and rows of a file, and whether its last line is left out, which a killed process did not end."""
     if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
+        return [], [], False
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = file.readlines()
+    torn = bool(lines) and not lines[-1].endswith("\n")
+    rows = csv.DictReader(lines[:-1] if torn else lines)
+    return list(rows.fieldnames or []), [{key: value for key, value in row.items() if value} for row in rows], torn

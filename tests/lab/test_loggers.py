@@ -38,6 +38,58 @@ def test_rows_beyond_the_checkpoint_are_forgotten(tmp_path):
     assert read_metrics(logger.log_dir)["val/loss"] == ([0, 1, 2, 3, 4], [0.0, 1.0, 2.0, 3.0, 40.0])
 
 
+def test_a_column_whose_rows_are_forgotten_keeps_its_place(tmp_path):
+    logger = logger_at(tmp_path)
+    logger.log_metrics({"a": 1.0}, 1)
+    logger.log_metrics({"b": 2.0}, 2)
+    logger.save()
+    logger_at(tmp_path).forget_after(2)
+    logger = logger_at(tmp_path)
+    logger.log_metrics({"a": 3.0, "c": 4.0}, 2)
+    logger.save()
+    assert (tmp_path / "x" / "version_0" / "metrics.csv").read_text().split() == ["a,b,c,step", "1.0,,,1", "3.0,,4.0,2"]
+    assert read_metrics(logger.log_dir) == {"a": ([1, 2], [1.0, 3.0]), "c": ([2], [4.0])}
+
+
+@pytest.mark.parametrize("torn", ["3", "3,0.12", "3,0.125\r", "step,val"])
+def test_a_row_that_was_not_written_to_its_end_is_dropped(tmp_path, torn):
+    logger = logger_at(tmp_path)
+    path = tmp_path / "x" / "version_0" / "metrics.csv"
+    path.parent.mkdir(parents=True)
+    whole = "" if torn.startswith("step") else "step,val/loss\r\n1,0.5\r\n2,0.25\r\n"
+    path.write_text(whole + torn, newline="")
+    logger.forget_after(3)
+    logger.log_metrics({"val/loss": 0.75}, 3)
+    logger.save()
+    expected = whole or "step,val/loss\r\n"
+    assert path.read_bytes().decode() == expected + "3,0.75\r\n"
+
+
+def test_a_process_killed_as_it_writes_a_new_column_leaves_the_file_of_before(tmp_path, monkeypatch):
+    logger = logger_at(tmp_path)
+    for step in (1, 2):
+        logger.log_metrics({"train/loss": 0.5}, step)
+    logger.save()
+    path = Path(logger.log_dir) / "metrics.csv"
+    before = path.read_bytes()
+
+    class Killed(BaseException):
+        pass
+
+    def writerows(writer, rows) -> None:
+        raise Killed
+
+    for metrics, forgotten in (({"val/loss": 1.0}, 9), ({"train/loss": 0.25}, 2)):
+        again = logger_at(tmp_path)
+        again.log_metrics(metrics, 3)
+        with monkeypatch.context() as patch:
+            patch.setattr("csv.DictWriter.writerows", writerows)
+            with pytest.raises(Killed):
+                again.forget_after(forgotten)
+                again.save()
+        assert path.read_bytes() == before
+
+
 def test_the_run_folder_is_that_of_the_run_logger(tmp_path):
     trainer = SimpleNamespace(loggers=[object(), logger_at(tmp_path)])
     assert run_dir(trainer) == tmp_path / "x" / "version_0"
