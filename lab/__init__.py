@@ -2,5 +2,6 @@
 
 from lab.figures import save_figure
 from lab.runs import load_run, read_metrics
+from lab.trained import load_or_train
 
-__all__ = ["load_run", "read_metrics", "save_figure"]
+__all__ = ["load_or_train", "load_run", "read_metrics", "save_figure"]

@@ -24,6 +24,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield part
         part.chmod(0o644)  # mkstemp makes private files
+        with part.open("rb") as file:  # else a power cut may leave the name of a file that is not on the disk yet
+            os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -42,24 +42,24 @@ class KillAt(Callback):
             os.kill(os.getpid(), getattr(signal, self.name))
 
 
-def run(folder: Path, *words: str, torn_at: int | None = None) -> int:
+def run(folder: Path, *words: str, torn: tuple[str, int] | None = None) -> int:
     """Run train.py's ``main`` in a process of its own.
 
     Args:
         folder: where it is run.
         *words: what is typed.
-        torn_at: the number of the checkpoint that is written halfway when the process is killed; none when None.
+        torn: "checkpoint" or "rows" of metrics.csv, and which of them is written halfway when the process is killed.
 
     Returns:
         its exit status, −9 when it was killed.
     """
-    process = CONTEXT.Process(target=_main, args=(str(folder), words, torn_at))
+    process = CONTEXT.Process(target=_main, args=(str(folder), words, torn))
     process.start()
     process.join()
     return process.exitcode
 
 
-def _main(folder: str, words: tuple[str, ...], torn_at: int | None) -> None:
+def _main(folder: str, words: tuple[str, ...], torn: tuple[str, int] | None) -> None:
     from lab.main import main
     from lab.saving import SparingCheckpoint
     from train import ROOMS
@@ -67,15 +67,15 @@ def _main(folder: str, words: tuple[str, ...], torn_at: int | None) -> None:
     os.chdir(folder)
     torch.set_num_threads(1)
     SparingCheckpoint.WAIT = 0  # write whenever there is something to write
-    if torn_at is not None:
-        _tear(torn_at)
+    if torn is not None:
+        {"checkpoint": _tear_checkpoint, "rows": _tear_rows}[torn[0]](torn[1])
     with Path("log.txt").open("a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         raise SystemExit(main(list(words), ROOMS))
 
 
-def _tear(number: int) -> None:
+def _tear_checkpoint(number: int) -> None:
     """Let the process die when half of a checkpoint is on the disk."""
     save, count = torch.save, 0
 
@@ -88,3 +88,21 @@ def _tear(number: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     torch.save = torn
+
+
+def _tear_rows(number: int) -> None:
+    """Let the process die when half of a row of metrics.csv is on the disk."""
+    from lab.loggers import RowsFile
+
+    save, count = RowsFile.save, 0
+
+    def torn(writer: RowsFile) -> None:
+        nonlocal count
+        count += bool(writer.metrics)
+        save(writer)
+        if count == number:
+            with writer.path.open("a") as file:
+                file.write("0.12")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    RowsFile.save = torn

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TOUR = ROOT / "notebooks" / "00_tour.ipynb"
 MAY_IMPORT = {"nets", "theory", "torch", "matplotlib", "ipywidgets", "math", "sys", "time"}
-TOUR_MAY_IMPORT = MAY_IMPORT | {"lab", "lit_models", "datamodules", "callbacks", "pathlib", "subprocess"}
+TOUR_MAY_IMPORT = MAY_IMPORT | {"lab", "lit_models", "datamodules", "callbacks"}
 MAX_OUTPUT = 200_000  # characters of one output as it is stored
 FEW = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=5", "--trainer.accelerator=cpu", NO_PICTURES]
 

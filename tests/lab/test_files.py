@@ -22,3 +22,11 @@ def test_what_was_there_stays_when_it_ends_badly(tmp_path):
         raise RuntimeError
     assert path.read_text() == "before"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    path, synced = tmp_path / "x.txt", []
+    monkeypatch.setattr("lab.files.os.fsync", lambda handle: synced.append(path.exists()))
+    with written_whole(path) as part:
+        part.write_text("whole")
+    assert synced == [False] and path.exists()

@@ -110,7 +110,7 @@ def test_so_does_one_stopped_in_validation_or_between_epochs(
 @pytest.mark.parametrize("number", [1, 6])
 def test_and_one_killed_while_a_checkpoint_is_written(tmp_path: Path, whole: Callable, number: int) -> None:
     task = "autoencoder_digits"
-    assert interrupted.run(tmp_path, *words(task), torn_at=number) == -9
+    assert interrupted.run(tmp_path, *words(task), torn=("checkpoint", number)) == -9
     torn = list(tmp_path.glob("runs/*/*/checkpoints/.*.ckpt"))
     assert len(torn) == 1  # beside the whole ones, if there are any
     for path in tmp_path.glob("runs/*/*/checkpoints/[bl]*.ckpt"):
@@ -123,6 +123,15 @@ def test_and_one_killed_while_a_checkpoint_is_written(tmp_path: Path, whole: Cal
     assert interrupted.run(tmp_path, *words(task), "--ckpt_path=last") == 0
     assert differing(tmp_path, whole(task)) == []
     assert not list(tmp_path.glob("runs/*/*/checkpoints/.*.ckpt"))
+
+
+def test_and_one_killed_while_a_row_of_its_metrics_is_written(tmp_path: Path, whole: Callable) -> None:
+    task = "autoencoder_digits"
+    assert interrupted.run(tmp_path, *words(task), torn=("rows", 3)) == -9
+    (path,) = tmp_path.glob("runs/*/*/metrics.csv")
+    assert path.read_text().endswith("\n0.12")
+    assert interrupted.run(tmp_path, *words(task), "--ckpt_path=last") == 0
+    assert differing(tmp_path, whole(task)) == []
 
 
 def test_the_random_generators_go_on_where_they_were(tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""What a notebook begins with: a trained network and its data."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError
+from lab.runs import load_run, run_versions
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningDataModule, LightningModule
+
+HOUSE = Path(__file__).resolve().parent.parent
+
+
+def load_or_train(
+    name: str, root: str | Path = "runs", words: Sequence[str] = ()
+) -> "tuple[LightningModule, LightningDataModule]":
+    """Load the newest trained run of a config, which is trained first where there is none.
+
+    Args:
+        name: the name of the config, that of ``configs/<name>.yaml``.
+        root: the folder of the runs, from the root of the repository.
+        words: what to type behind ``python train.py fit --config configs/<name>.yaml`` if it must be trained.
+
+    Returns:
+        what ``load_run`` returns.
+
+    Raises:
+        LabError: when there is no such config, or the training fails.
+    """
+    config = HOUSE / "configs" / f"{name}.yaml"
+    if not config.is_file():
+        raise LabError(f"there is no configs/{name}.yaml: give the name of a config, such as vit_digits.")
+    if _newest(HOUSE / root, name) is None:
+        command = ["train.py", "fit", "--config", str(config), "--trainer.default_root_dir", str(root), *words]
+        print("$ python " + " ".join(command), flush=True)
+        if subprocess.run([sys.executable, *command], cwd=HOUSE, check=False).returncode:
+            raise LabError(f"the training of {name} failed: type the command above in a terminal to see why.")
+    return load_run(_newest(HOUSE / root, name))
+
+
+def _newest(root: Path, name: str) -> Path | None:
+    runs = (run for _, run in run_versions(root, name))
+    return next((run for run in runs if (run / "checkpoints" / "best.ckpt").is_file()), None)
