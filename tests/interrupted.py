@@ -1,7 +1,8 @@
-"""Runs of train.py in processes of their own, some of which are killed."""
+"""Runs of train.py in processes of their own, some of which are killed, or train together."""
 
 import os
 import signal
+import socket
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,25 @@ def run(folder: Path, *words: str, torn: tuple[str, int] | None = None) -> int:
     return process.exitcode
 
 
-def _main(folder: str, words: tuple[str, ...], torn: tuple[str, int] | None) -> None:
+def run_together(folder: Path, *words: str) -> list[int]:
+    """Run train.py's ``main`` in two processes that know of each other, as a cluster starts them; their statuses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
+    ranks = [{**together, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+    processes = [CONTEXT.Process(target=_main, args=(str(folder), words, None, rank)) for rank in ranks]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]
+
+
+def _main(
+    folder: str, words: tuple[str, ...], torn: tuple[str, int] | None, environment: dict[str, str] | None = None
+) -> None:
+    os.environ.pop("ARCHLAB_RUN_DIR", None)  # of a run in the process of the tests
+    os.environ.update(environment or {})
     from lab.main import main
     from lab.saving import SparingCheckpoint
     from train import ROOMS

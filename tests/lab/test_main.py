@@ -1,21 +1,11 @@
-"""train.py as a process of its own: help, two processes that score as one, status after a signal."""
+"""The command line: help, two processes that score and train as one."""
 
-import os
 import re
-import subprocess
-import sys
 
+from interrupted import run_together
 from running import DIGITS, ROOT, SMALL
 
 from lab import read_metrics
-
-
-def python(*words: str, cwd, **environment: str) -> subprocess.CompletedProcess:
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
-    env.pop("ARCHLAB_RUN_DIR", None)
-    return subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *words], cwd=cwd, env=env, capture_output=True, text=True, timeout=120
-    )
 
 
 def test_help_lists_the_commands(lab):
@@ -30,8 +20,8 @@ def test_two_processes_score_a_checkpoint_exactly_as_one(lab):
     assert lab("fit", *DIGITS, *SMALL, "--trainer.limit_train_batches=20") == 0
     assert lab("test", *DIGITS) == 0
     preset = str(ROOT / "configs" / "presets" / "two_processes.yaml")
-    finished = python("test", *DIGITS, "--config", preset, "--data.eval_batch_size=50", cwd=lab.folder)
-    assert finished.returncode == 0, finished.stderr[-2000:]
+    words = [*DIGITS, "--config", preset, "--data.eval_batch_size=50"]
+    assert run_together(lab.folder, "test", *words) == [0, 0], (lab.folder / "log.txt").read_text()
     metrics = read_metrics(lab.run())
     one, two = metrics["test/acc"][1]
     assert one == two
@@ -44,8 +34,7 @@ def test_two_processes_train_and_probe_an_autoencoder(lab):
     config = ["--config", str(ROOT / "configs" / "autoencoder_digits.yaml"), "--trainer.max_epochs=2"]
     config += ["--trainer.callbacks=[callbacks.LinearProbe, callbacks.PCABaseline]"]
     preset = str(ROOT / "configs" / "presets" / "two_processes.yaml")
-    finished = python("fit", *config, "--config", preset, cwd=lab.folder)
-    assert finished.returncode == 0, finished.stderr[-2000:]
+    assert run_together(lab.folder, "fit", *config, "--config", preset) == [0, 0], (lab.folder / "log.txt").read_text()
     run = lab.run("autoencoder_digits")
     assert lab("test", *config) == 0
     assert "probe/test_acc_std" in lab.out and "_replica_" not in lab.out  # metrics.csv has those
