@@ -13,11 +13,14 @@ from pathlib import Path
 
 from callbacks import HANDOUT_TREE, HANDOUT_WORDS, draw_search_tree
 from callbacks.study_drawings import Drawing, draw_saturation, drawings_of
+from lab.arguments import Parser
 from lab.errors import LabError
 from lab.files import written_whole
 from lab.grids import read_grid
-from lab.report import all_runs, read_finished, write_results, write_tables
+from lab.report import read_finished, write_results, write_tables
+from lab.report_images import saved_picture
 from lab.report_page import write_page
+from lab.report_reading import all_runs, named_runs, readable
 from lab.report_studies import Study
 
 DOCS, RUNS, REPORT = Path("docs"), Path("runs"), Path("report")
@@ -42,6 +45,8 @@ def copy_figures(studies: Mapping[str, Study]) -> None:
         found = studies[of_grid].runs.items() if of_grid in studies else ()
         runs = [run for (of_row, _), folders in found if of_row == row for run in folders]
         for drawn in [path for run in runs[:1] for path in (run / "figures").glob(pattern)][:1]:
+            if not readable(saved_picture, name, drawn):
+                continue
             path = DOCS / f"{name}{drawn.suffix}"
             with written_whole(path) as part:
                 shutil.copyfile(drawn, part)
@@ -60,12 +65,10 @@ def save_drawings(drawings: Sequence[Drawing]) -> None:
 
 def main(typed: Sequence[str]) -> int:
     """Write the page, the tables, RESULTS.md and the pictures of docs; 1 after a mistake told in one sentence."""
-    parser = argparse.ArgumentParser(prog="report.py", description="Tables and pictures of finished runs.")
-    parser.add_argument("runs", nargs="*", type=Path, help="run folders of experiments outside grids; all when none")
-    parser.add_argument("--overwrite", action="store_true", help="replace also what RESULTS.md has of more runs")
-    arguments = parser.parse_args(typed)
+    arguments = _parse(typed)
+    runs = named_runs(arguments.runs) if arguments.runs else all_runs(RUNS)
     grids = {path.stem: read_grid(path) for path in sorted(Path("configs/grids").glob("*.yaml"))}
-    finished = read_finished(arguments.runs or all_runs(RUNS), RUNS, list(grids.values()))
+    finished = read_finished(runs, RUNS, list(grids.values()))
     if not finished.studies and not any(file.is_file() for file in REPRODUCED):
         raise LabError("no run here has been tested yet: run `python train.py fit` and `python train.py test` first.")
     written, kept = write_results(finished, Path("RESULTS.md"), RUNS / "benchmarks", arguments.overwrite)
@@ -83,6 +86,13 @@ def main(typed: Sequence[str]) -> int:
         print(f"Kept in RESULTS.md: {sentence} (--overwrite replaces it).")
     print(f"Written: RESULTS.md, {REPORT / 'tables.csv'}, {REPORT / 'index.html'}")
     return 0
+
+
+def _parse(typed: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(prog="python report.py", description="Tables and pictures of finished runs.")
+    parser.add_argument("runs", nargs="*", type=Path, help="runs of experiments outside grids, or folders of such; all")
+    parser.add_argument("--overwrite", action="store_true", help="replace also what RESULTS.md has of more runs")
+    return parser.parse_args(typed)
 
 
 if __name__ == "__main__":

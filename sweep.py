@@ -2,8 +2,12 @@
 
 import sys
 
-from lab.sweep import main
-from train import ROOMS
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], ROOMS))
+    try:
+        from lab.sweep import main  # here, since the imports take long enough for a Ctrl-C
+        from train import ROOMS
+
+        sys.exit(main(sys.argv[1:], ROOMS))
+    except KeyboardInterrupt:
+        print("Stopped by Ctrl-C.", file=sys.stderr)
+        sys.exit(130)

@@ -12,6 +12,7 @@ from lab.figures import save_figure
 from lab.loggers import run_dir
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SHOWN_RANGE = 1e-3  # of a logarithmic axis; a loss that falls to nothing would squeeze all others
@@ -96,24 +97,18 @@ def draw_repeats(
         xlabels: the label of each panel's own horizontal axis, instead of its title; one axis for all, the optimizer's
             step, when empty.
     """
-    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     columns = 2 if len(panels) == 4 else min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(3.6 * columns + 0.6, 2.9 * rows + 0.3), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=not xlabels, sharey=True, squeeze=False)
-    lowest, highest = math.inf, -math.inf
+    ranges = []
     for axes, (title, lines) in zip(grid.flat, panels.items(), strict=False):
-        for number, (label, repeats) in enumerate(lines.items()):
-            colour = colormaps["viridis"](0.95 * number / max(1, len(lines) - 1))
-            steps = sorted(set.intersection(*(set(steps) for steps, _ in repeats)))  # those that all have
-            values = torch.tensor([[dict(zip(*curve, strict=True))[step] for step in steps] for curve in repeats])
-            axes.plot(steps, values.mean(dim=0).numpy(), marker=".", color=colour, label=label)
-            axes.fill_between(steps, values.amin(dim=0).numpy(), values.amax(dim=0).numpy(), color=colour, alpha=0.2)
-            lowest, highest = min(lowest, values.min().item()), max(highest, values.max().item())
+        ranges.append(_draw_bands(axes, lines))
         axes.set_title("" if xlabels else title, fontsize=10)
         axes.grid(alpha=0.3)
+    lowest, highest = min(low for low, _ in ranges), max(high for _, high in ranges)
     if lowest > 0 and highest > 10 * lowest:
         grid[0, 0].set_yscale("log")
         grid[0, 0].set_ylim(bottom=max(lowest, SHOWN_RANGE * highest) / 1.5)
@@ -124,3 +119,18 @@ def draw_repeats(
     handles, labels = max((axes.get_legend_handles_labels() for axes in grid.flat), key=lambda pair: len(pair[0]))
     figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize=9)
     return figure
+
+
+def _draw_bands(axes: "Axes", lines: Mapping[str, Sequence[Curve]]) -> tuple[float, float]:
+    """Draw the mean and the range of the repeats of each line, and return the range of all."""
+    from matplotlib import colormaps
+
+    lowest, highest = math.inf, -math.inf
+    for number, (label, repeats) in enumerate(lines.items()):
+        colour = colormaps["viridis"](0.95 * number / max(1, len(lines) - 1))
+        steps = sorted(set.intersection(*(set(steps) for steps, _ in repeats)))  # those that all have
+        values = torch.tensor([[dict(zip(*curve, strict=True))[step] for step in steps] for curve in repeats])
+        axes.plot(steps, values.mean(dim=0).numpy(), marker=".", color=colour, label=label)
+        axes.fill_between(steps, values.amin(dim=0).numpy(), values.amax(dim=0).numpy(), color=colour, alpha=0.2)
+        lowest, highest = min(lowest, values.min().item()), max(highest, values.max().item())
+    return lowest, highest

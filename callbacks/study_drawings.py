@@ -13,9 +13,10 @@ from callbacks.learning_curves import draw_repeats
 from callbacks.reconstructions import draw_reconstruction_grid, reconstruct
 from callbacks.segmentation_maps import draw_segmentation_maps
 from callbacks.superposition import draw_superposition
+from lab.config_files import read_config
 from lab.errors import LabError
 from lab.grids import Grid
-from lab.overrides import config_file, overrides_of, read_config
+from lab.overrides import variants_of
 from lab.report_studies import Study, replica_values
 from lab.runs import load_run, read_metrics
 
@@ -40,9 +41,9 @@ def draw_saturation(runs: Sequence[Path]) -> list[Drawing]:
     columns = {}
     for name in WITH_AND_WITHOUT_SCALE:
         repeats = [run for run in runs if run.parent.name == name and (run / "metrics.csv").is_file()]
-        for run, overrides in zip(reversed(repeats), reversed(overrides_of(repeats, config_file(name))), strict=True):
+        for run, variant in zip(reversed(repeats), reversed(variants_of(repeats)), strict=True):
             metrics = read_metrics(run)
-            if not overrides and "test/acc" in metrics and any(key.startswith("attention/") for key in metrics):
+            if variant.label == name and "test/acc" in metrics and any(key.startswith("attention/") for key in metrics):
                 columns[f"{name}: test accuracy {metrics['test/acc'][1][-1]:.4f}"] = metrics
                 break
     if len(columns) < len(WITH_AND_WITHOUT_SCALE):

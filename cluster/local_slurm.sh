@@ -12,7 +12,6 @@ fail() {
   exit 1
 }
 
-
 runs() { # whether the process of a pid file is alive
   [ -s "$1" ] && kill -0 "$(cat "$1" 2>/dev/null)" 2>/dev/null
 }
@@ -29,8 +28,10 @@ write_conf() {
 
 start() {
   [ "$(id -u)" = 0 ] || fail "it must run as root."
-  command -v sbatch slurmctld slurmd munged >/dev/null ||
-    fail "SLURM is not installed: apt-get update && apt-get install -y slurm-wlm munge"
+  for program in sbatch slurmctld slurmd munged; do # command -v of several is content with one
+    command -v "$program" >/dev/null ||
+      fail "$program is not installed: apt-get update && apt-get install -y slurm-wlm munge"
+  done
   write_conf
   chown munge: /run/munge
   runs /run/munge/munged.pid || su -s /bin/sh munge -c /usr/sbin/munged || fail "munged does not start."

@@ -1,15 +1,33 @@
 """What a person typed: the command, the files it names, and the values that win over them."""
 
+import argparse
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NoReturn
 
-import yaml
-
+from lab.config_files import check_config
 from lab.errors import LabError, nearest
+from lab.overrides import read_word
 from lab.requeue import slurm_job
+
+
+class Parser(argparse.ArgumentParser):
+    """An ``argparse`` parser, for commands other than ``train.py``, whose errors are told like all others."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(allow_abbrev=False, **arguments)
+
+    def error(self, message: str) -> NoReturn:
+        raise LabError(f"{message}; see {self.prog} --help.")
+
+
+def short_names(rooms: Sequence[ModuleType]) -> dict[str, str]:
+    """The full path of each public class of some packages by its short name."""
+    return {name: f"{room.__name__}.{name}" for room in rooms for name in room.__all__ if name[0].isupper()}
 
 
 @dataclass
@@ -78,10 +96,7 @@ class CommandLine:
         for word in words:
             key, equals, value = word.removeprefix("--").partition("=")
             value = value if equals else next(words, "")
-            try:
-                values[key] = yaml.safe_load(value)
-            except yaml.YAMLError:  # the parser will say so, or take it as a word
-                values[key] = value
+            values[key] = read_word(value)
         return {"configs": self.configs, "values": values, **slurm_job()}
 
     def run_name(self, config: Any) -> str:
@@ -105,25 +120,3 @@ class CommandLine:
 def _is_saved(config: Path) -> bool:
     """Whether a file is the config.yaml of a run folder."""
     return config.name == "config.yaml" and bool(re.fullmatch(r"version_\d+", config.resolve().parent.name))
-
-
-def check_config(config: str) -> None:
-    """Raise LabError unless a config file is there and is valid YAML, a mapping."""
-    path = Path(config)
-    if path.is_file():
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except UnicodeDecodeError as error:
-            raise LabError(f"the config file {config} is no text in UTF-8: save it as such.") from error
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-            reason = getattr(error, "problem", None) or error
-            raise LabError(f"the config file {config} is no valid YAML{where}: {reason}.") from error
-        if not isinstance(content, dict | None):
-            raise LabError(f"the config file {config} must hold keys and values, but holds a {type(content).__name__}.")
-        return
-    there = sorted(file.name for file in path.parent.glob("*.yaml"))
-    hint = nearest(path.name, there)
-    listing = f" {path.parent} holds {', '.join(there)}{hint}" if there else ""
-    raise LabError(f'the config file "{config}" does not exist.{listing}')

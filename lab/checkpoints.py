@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lab.errors import LabError
 from lab.runs import run_of_checkpoint, run_versions
 
@@ -56,12 +54,6 @@ def saved_model(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
         return None
     arguments = {key: value for key, value in hparams.items() if not key.startswith("_")}
     return {"class_path": hparams["_class_path"], "init_args": arguments}
-
-
-def saved_config(run: Path) -> dict[str, Any]:
-    """What repeats a run, from its config.yaml; nothing where there is none."""
-    path = run / "config.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def refuse_resplit(seed: int | None, data: dict[str, Any], saved: dict[str, Any]) -> None:

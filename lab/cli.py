@@ -18,9 +18,9 @@ from lab.checkpoints import (
     compare_models,
     refuse_resplit,
     refuse_restored,
-    saved_config,
     saved_model,
 )
+from lab.config_files import read_config
 from lab.errors import LabError
 from lab.loading import load_checkpoint
 from lab.loggers import EventLogger, RunLogger
@@ -112,7 +112,7 @@ class LabCLI(LightningCLI):
         self.first_step, model = checkpoint["global_step"], saved_model(checkpoint)
         run = run_of_checkpoint(path)
         same = run is not None and run.parent.name == self.run_name
-        config = saved_config(run) if same else {}
+        config = read_config(run) if same else {}
         data = config.get("data")
         if model is None and data is None:
             return

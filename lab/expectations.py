@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from lab.arguments import check_config
+from lab.config_files import check_config
 from lab.errors import LabError, nearest
 from lab.overrides import typed
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
+from lab.config_files import config_file
 from lab.grids import FIRST, Grid
 from lab.machine import machine
+from lab.report_markdown import escaped
 from lab.report_studies import Logged, Measured, Study, replica_values, with_best
 from lab.runs import fit_minutes, read_metrics
 from lab.significance import compare_means
@@ -27,28 +27,28 @@ def grid_study(grid: Grid, root: Path) -> Study | None:
     rows = [_row(grid, row, runs) for row in grid.rows]
     first = next(iter(grid.metrics))
     by_row = {row[0].row: next(cell.values for cell in row if cell.metric == first) for row in rows}
-    reference = yaml.safe_load(Path(grid.config).read_text(encoding="utf-8")).get("reference", "–")
-    command = f"python sweep.py {grid.path}"
-    name = Path(grid.path).stem
-    return Study(name, grid.title, with_best(rows, runs), runs, reference, command, _tests(grid.versus, by_row))
+    reference = str(config_file(grid.config).get("reference") or "–")
+    command, name = f"python sweep.py {grid.path}", Path(grid.path).stem
+    notes = _tests(grid.versus, by_row)
+    return Study(name, grid.title, with_best(rows, runs), runs, reference, command, notes, reference_metric=first)
 
 
 def grid_table(study: Study) -> str:
     """A study of a grid in Markdown, mean ± standard deviation over replicas and seeds, and the machine."""
-    header = ["", *(cell.heading for cell in study.rows[0])]
-    lines = ["| " + " | ".join([row[0].row, *(cell.text for cell in row)]) + " |" for row in study.rows]
+    header = ["", *(escaped(cell.heading) for cell in study.rows[0])]
+    lines = ["| " + " | ".join([escaped(row[0].row), *(cell.text for cell in row)]) + " |" for row in study.rows]
     runs = study.all_runs
     return "\n".join(
         [
-            f"### {study.title}",
+            f"### {escaped(study.title)}",
             "",
             "| " + " | ".join(header) + " |",
             "| --- |" + " ---: |" * (len(header) - 1),
             *lines,
             "",
-            *(line for note in study.notes for line in (note, "")),
+            *(line for note in study.notes for line in (escaped(note), "")),
             f"Mean ± standard deviation over {study.repeats} repeats. {len(runs)} runs of {fit_minutes(runs)} each: "
-            f"`{study.command}`. Reference: {study.reference}.",
+            f"`{study.command}`. Reference: {escaped(study.reference)}.",
             "",
             f"Machine: {machine()}.",
             "",

@@ -1,18 +1,24 @@
 """Grids of experiments: what to run, and which runs there are already."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lab.arguments import check_config
+from lab.config_files import check_config, config_file, read_config, read_overrides
 from lab.errors import LabError, nearest
-from lab.overrides import FREE, read_config, typed, values_of
+from lab.overrides import FREE, read_word, typed, values_of
 from lab.runs import read_metrics, run_versions
 
 FIRST = "first "  # before a metric: its first value instead of its last
+UNSWEPT = {
+    "test_after_fit": "every run of a grid is tested",
+    "trainer.default_root_dir": "the runs of a grid are looked for in runs/",
+    "ckpt_path": "a run begins afresh, or where it was broken off",
+}
 KEYS = ("title", "config", "metrics", "columns", "rows", "seeds", "curves", "references", "versus")
 
 
@@ -35,6 +41,11 @@ class Cell:
     @property
     def name(self) -> str:
         return Path(self.config).stem
+
+    @property
+    def as_read(self) -> dict[str, Any]:
+        """The overrides as a run notes them, which reads what was typed: an empty word is null."""
+        return {key: read_word(typed(value)) for key, value in self.overrides.items()}
 
     def words(self, seed: int | None) -> list[str]:
         """What one would type behind the config."""
@@ -89,22 +100,22 @@ class Grid:
 
     def runs(self, cell: Cell, root: Path) -> dict[int, Path]:
         """The newest finished run of a cell for each of its seeds."""
-        config = yaml.safe_load(Path(cell.config).read_text(encoding="utf-8"))
-        stated = {key: value for key, value in values_of(config).items() if not _replaced(key, cell.overrides)}
-        seeds = self.seeds or [cell.overrides.get("seed_everything", config.get("seed_everything", 0))]
+        config = config_file(cell.config)
+        seeds = self.seeds or [_own_seed(config, cell.overrides)]
         found: dict[int, Path] = {}
         for _, run in reversed(list(run_versions(root, cell.name))):
-            ran = read_config(run)
-            same = self._typed_alike(run, cell) and _within(stated, values_of(ran))
-            if same and ran.get("seed_everything") in seeds and self._finished(run):
-                found[ran["seed_everything"]] = run
+            with suppress(LabError):  # a damaged run is none; report.py tells of it
+                ran = read_config(run)
+                same = self._typed_alike(run, cell) and _states(config, cell.overrides, ran)
+                if same and ran.get("seed_everything") in seeds and self._finished(run):
+                    found[ran["seed_everything"]] = run
         return dict(sorted(found.items()))
 
     def _typed_alike(self, run: Path, cell: Cell) -> bool:
-        values = _typed(run)
-        if values is None or _binding(values) != _binding(cell.overrides):
+        given = read_overrides(run)
+        if given is None or len(given["configs"]) != 1 or _binding(given["values"]) != _binding(cell.as_read):
             return False
-        return not self.exact or all(key in values and values[key] == value for key, value in cell.overrides.items())
+        return not self.exact or cell.as_read.items() <= given["values"].items()
 
     def _finished(self, run: Path) -> bool:
         """Whether a run has all metrics; of a grid that names none, whether it was tested."""
@@ -150,21 +161,55 @@ def _check(grid: Grid) -> None:
             raise LabError(
                 f"{name} of the grid {grid.path} must have words as names, but has {list(part)}: quote them."
             )
-    if not isinstance(grid.seeds, list) or not all(isinstance(seed, int) for seed in grid.seeds):
+    if not isinstance(grid.seeds, list) or not all(type(seed) is int for seed in grid.seeds):  # True is an int too
         raise LabError(f"seeds of the grid {grid.path} must be a list of whole numbers, but it is {grid.seeds}.")
-    if grid.versus and grid.versus not in grid.rows:
+    if len(set(grid.seeds)) < len(grid.seeds):
+        raise LabError(f"seeds of the grid {grid.path} must name each seed once, but it is {grid.seeds}.")
+    if grid.versus and grid.versus not in list(grid.rows):  # a list has no hash
         raise LabError(f'versus of the grid {grid.path} must be one of its rows, but it is "{grid.versus}".')
-    for config in dict.fromkeys([grid.config, *(cell.config for cell in grid.cells)]):
+    configs = [grid.config, *(cell.config for cell in grid.cells)]
+    for config in configs:
         if not isinstance(config, str) or not Path(config).is_file():
             raise LabError(f'the grid {grid.path} is of the config "{config}", which does not exist.')
+    for config in dict.fromkeys(configs):
         check_config(config)
+    refuse_unswept({key for cell in grid.cells for key in cell.overrides}, f"the grid {grid.path}")
 
 
-def _typed(run: Path) -> dict[str, Any] | None:
-    """What was typed beside the config of a run; None where other files were layered."""
-    path = run / "overrides.yaml"
-    typed = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {"configs": [], "values": {}}
-    return typed["values"] if len(typed["configs"]) == 1 else None
+def refuse_unswept(keys: Iterable[str], grid: str) -> None:
+    """Raise LabError where a grid sweeps a key that is the same for all runs of a sweep.
+
+    Args:
+        keys: the keys that it sweeps.
+        grid: what it is called.
+    """
+    for key in keys:
+        if not isinstance(key, str):
+            raise LabError(f"{grid} sweeps the key {key}, which is no word: quote it.")
+        if key in UNSWEPT:
+            raise LabError(f"{grid} sweeps {key}, but {UNSWEPT[key]}: leave it out.")
+
+
+def is_as_stated(path: str, overrides: Mapping[str, Any], run: Path) -> bool:
+    """Whether a run is of what a config states now.
+
+    Args:
+        path: the config.
+        overrides: values other than the config's that were typed for the run.
+        run: its folder.
+    """
+    config, ran = config_file(path), read_config(run)
+    return _states(config, overrides, ran) and _own_seed(config, overrides) == _own_seed(ran, {})
+
+
+def _own_seed(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> int:
+    return overrides.get("seed_everything", config.get("seed_everything", 0))
+
+
+def _states(config: dict[str, Any], overrides: Mapping[str, Any], ran: dict[str, Any]) -> bool:
+    """Whether a config with these overrides states what ran, but for what repeats of an experiment may differ in."""
+    stated = {key: value for key, value in values_of(config).items() if not _replaced(key, overrides)}
+    return _within(stated, values_of(ran))
 
 
 def _binding(values: Mapping[str, Any]) -> dict[str, Any]:

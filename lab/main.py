@@ -24,14 +24,13 @@ def main(typed: Sequence[str], rooms: Sequence[ModuleType] = ()) -> int:
         SystemExit: with status 130 after Ctrl-C, 143 after SIGTERM.
     """
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # they concern Lightning's own calls
-    from lab.arguments import CommandLine
+    from lab.arguments import CommandLine, short_names
     from lab.cli import LabCLI
     from lab.messages import explain
 
     _quieten()
-    classes = {name: f"{room.__name__}.{name}" for room in rooms for name in room.__all__ if name[0].isupper()}
     try:
-        LabCLI(CommandLine.read(list(typed), list(LabCLI.subcommands()), classes))
+        LabCLI(CommandLine.read(list(typed), list(LabCLI.subcommands()), short_names(rooms)))
     except Exception as error:
         sentence = explain(error, LabCLI.known_keys)
         if sentence is None or os.environ.get("ARCHLAB_TRACEBACK"):

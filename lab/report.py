@@ -7,14 +7,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lab.config_files import read_config
 from lab.files import written_whole
 from lab.grid_tables import grid_study, grid_table
-from lab.grids import Grid
+from lab.grids import FIRST, Grid
 from lab.machine import machine
-from lab.overrides import config_file, read_config
-from lab.report_markdown import Results, merge, read_results
-from lab.report_studies import SCORES, Study, experiment_studies, repeats_of, replica_values, score_name
-from lab.runs import fit_minutes, read_metrics, run_versions
+from lab.overrides import Variant
+from lab.report_markdown import Results, escaped, merge, read_results
+from lab.report_reading import readable, whole_run
+from lab.report_studies import (
+    SCORES,
+    Study,
+    experiment_studies,
+    more_is_better,
+    repeats_of,
+    replica_values,
+    score_name,
+    stated_reference,
+)
+from lab.runs import fit_minutes, read_metrics
 
 COLUMNS = ("study", "row", "column", "metric", "label", "mean", "std", "count", "best", "reference_value", "reference")
 
@@ -27,18 +38,20 @@ class Finished:
         tested: tested runs of experiments whose configs no grid has.
         grids: a study of every grid that ran.
         others: tested runs of the configs of grids that are no part of one.
+        results: for the configs of grids, the first metric of their grid and what it is called.
     """
 
     tested: list[Path]
     grids: list[Study]
     others: list[Path]
+    results: dict[str, tuple[str, str]]
 
     @property
     def studies(self) -> list[Study]:
         """A study of every grid, of every experiment, and of what else was tried with the configs of grids."""
         tried = [
             replace(study, name=f"{study.name}_others", title=f"{study.title}: beside the grids")
-            for study in experiment_studies(self.others)
+            for study in experiment_studies(self.others, self.results)
         ]
         return self.grids + experiment_studies(self.tested) + tried
 
@@ -53,15 +66,12 @@ def read_finished(runs: Sequence[Path], root: Path, grids: Sequence[Grid] = ()) 
         grids: grids of experiments.
     """
     studies = [study for grid in grids if (study := grid_study(grid, root))]
-    in_grids, used = (
-        {cell.name for grid in grids for cell in grid.cells},
-        {run for of in studies for run in of.all_runs},
-    )
-    tested = [run for run in runs if (run / "metrics.csv").is_file() and run not in used and score_name(run)]
-    parts: tuple[list[Path], list[Path]] = ([], [])
-    for run in tested:
-        parts[run.parent.name in in_grids].append(run)
-    return Finished(parts[0], studies, parts[1])
+    results = {cell.name: _first_metric(grid) for grid in grids for cell in grid.cells}
+    used = {run.resolve() for of in studies for run in of.all_runs}
+    others = [run for run in runs if (run / "metrics.csv").is_file() and run.resolve() not in used]
+    tested = [run for run in others if readable(whole_run, run) and score_name([run])]
+    outside = [run for run in tested if run.parent.name not in results]
+    return Finished(outside, studies, [run for run in tested if run not in outside], results)
 
 
 def write_results(
@@ -85,7 +95,7 @@ def write_results(
     if not finished.tested and not finished.grids:
         return [], []
     before = read_results(path.read_text(encoding="utf-8")) if path.is_file() else Results()
-    rows = [_row(name, overrides, runs) for (name, overrides), runs in repeats_of(finished.tested).items()]
+    rows = [_row(variant, runs) for variant, runs in repeats_of(finished.tested).items()]
     sections = {study.name: grid_table(study) for study in finished.grids}
     merged, kept = merge(before, rows, list(sections.values()), overwrite)
     further = [part for file in sorted(notes.glob("*.md")) for part in _sections(file)] if notes else []
@@ -109,7 +119,7 @@ def write_tables(studies: Sequence[Study], path: Path) -> None:
             for cell in (cell for cell in study.cells if cell.values):
                 std = statistics.stdev(cell.values) if len(cell.values) > 1 else ""
                 measured = (statistics.mean(cell.values), std, len(cell.values), int(cell.best))
-                held = reference_value(study.reference)
+                held = reference_value(study.reference) if cell.metric == study.reference_metric else None
                 about = (study.name, cell.row, cell.column or "", cell.metric, cell.label)
                 writer.writerow([*about, *measured, "" if held is None else held, study.reference])
 
@@ -120,31 +130,32 @@ def reference_value(reference: str) -> float | None:
     return float(held[0]) if held else None
 
 
-def all_runs(root: Path) -> list[Path]:
-    """Every run folder below ``root``, oldest first."""
-    names = sorted(folder.name for folder in root.glob("*") if folder.is_dir())
-    return [run for name in names for _, run in reversed(list(run_versions(root, name)))]
-
-
-def _row(name: str, overrides: str, folders: list[Path]) -> list[str]:
-    score = score_name(folders[0])
-    label, digits, more_is_better = SCORES[score]
-    repeats = [replica_values(read_metrics(folder), score) for folder in folders]
-    scores = [values[-1] for of_run in repeats for _, values in of_run]
+def _row(variant: Variant, folders: list[Path]) -> list[str]:
+    score = score_name(folders)
+    label, digits, more = SCORES.get(score, (score, ".4g", more_is_better(score)))
+    repeats = {run: values for run in folders if (values := replica_values(read_metrics(run), score))}
+    scores = [values[-1] for of_run in repeats.values() for _, values in of_run]
     mean = statistics.mean(scores)
     spread = f" ± {statistics.stdev(scores):{digits}}" if len(scores) > 1 else ""
-    firsts = [read_config(folder).get("seed_everything") for folder in folders]
-    seeds = ", ".join(  # a replica is the run of the next seed
-        str(first) if len(of_run) == 1 else f"{first}–{first + len(of_run) - 1}"
-        for first, of_run in zip(firsts, repeats, strict=True)
-    )
-    reference = config_file(name).get("reference") or read_config(folders[-1]).get("reference") or "–"
-    held = reference_value(reference)
-    if held is not None and (mean < held if more_is_better else mean > held):
-        spread += f" ({'below' if more_is_better else 'above'} the reference)"
-    command = f"`python train.py fit --config configs/{name}.yaml{overrides}`"
-    result = f"{label} {mean:{digits}}{spread}"
-    return [f"{name}{overrides}", result, seeds, reference, fit_minutes(folders), command, machine()]
+    seeds = ", ".join(_seeds(run, len(of_run)) for run, of_run in repeats.items())
+    reference = stated_reference(variant.config, folders[-1])
+    held = reference_value(reference) if score in SCORES else None
+    if held is not None and (mean < held if more else mean > held):
+        spread += f" ({'below' if more else 'above'} the reference)"
+    result, minutes = f"{label} {mean:{digits}}{spread}", fit_minutes(list(repeats))
+    row = [variant.label, result, seeds, reference, minutes, f"`{variant.command}`", machine()]
+    return [escaped(cell) for cell in row]
+
+
+def _seeds(run: Path, replicas: int) -> str:
+    """The seeds of a run, of whose replicas each is the run of the next seed."""
+    first = read_config(run).get("seed_everything")
+    return str(first) if replicas == 1 or not isinstance(first, int) else f"{first}–{first + replicas - 1}"
+
+
+def _first_metric(grid: Grid) -> tuple[str, str]:
+    """What the rows of a grid are compared by: its first metric that is a last value, and what that is called."""
+    return next(((name, label) for name, label in grid.metrics.items() if not name.startswith(FIRST)), ("", ""))
 
 
 def _sections(file: Path) -> list[str]:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.overrides import FREE, read_config, typed, values_of
+from lab.config_files import read_config
+from lab.overrides import FREE, typed, values_of
 
 LONGEST = 80  # characters of a value
 ABSENT = "–"

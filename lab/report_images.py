@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.report_studies import Study
+from lab.errors import LabError
+from lab.report_reading import readable
+from lab.report_studies import Study, cell_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,12 +59,18 @@ def saved_picture(caption: str, path: Path) -> Picture:
     Args:
         caption: what it shows.
         path: a file that Pillow reads.
+
+    Raises:
+        LabError: when it cannot be read.
     """
     from PIL import Image
 
-    with Image.open(path) as image:
-        image.seek(getattr(image, "n_frames", 1) - 1)
-        still = image.convert("RGB")
+    try:
+        with Image.open(path) as image:
+            image.seek(getattr(image, "n_frames", 1) - 1)
+            still = image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # Pillow raises what its readers happen to raise
+        raise LabError(f"the picture {path} is damaged ({error}).") from error
     still.thumbnail((WIDTH, HEIGHT))
     return _encoded(caption, still, lossless=False)
 
@@ -77,11 +85,11 @@ def pictures_of_runs(study: Study) -> Iterator[tuple[str, str, Path]]:
         files = sorted((runs[0] / "figures").glob("*.*"), key=_step) if runs else []
         newest = {_name(file): file for file in files if file.suffix in (".png", ".gif")}
         for name, file in sorted(newest.items()):
-            yield ", ".join(filter(None, (row, column.strip(": ")))), name, file
+            yield cell_name(row, column), name, file
 
 
 def within(pictures: Iterable[tuple[str, Path]], limit: int) -> tuple[list[Picture], int]:
-    """The saved pictures that fit in so many characters together, and how many did not.
+    """The saved pictures that fit in so many characters together, and how many did not; damaged ones are told.
 
     Args:
         pictures: captions and files, the most important ones first.
@@ -89,12 +97,12 @@ def within(pictures: Iterable[tuple[str, Path]], limit: int) -> tuple[list[Pictu
     """
     taken, left_out = [], 0
     for caption, path in pictures:
-        picture = saved_picture(caption, path) if limit > 0 else None
-        if picture is None or len(picture.uri) > limit:
-            left_out += 1
-        else:
+        picture = readable(saved_picture, caption, path) if limit > 0 else None
+        if picture is not None and len(picture.uri) <= limit:
             limit -= len(picture.uri)
             taken.append(picture)
+        elif picture is not None or limit <= 0:
+            left_out += 1
     return taken, left_out
 
 

@@ -18,7 +18,7 @@ class Results:
     """What RESULTS.md holds.
 
     Args:
-        rows: the rows of its first table by their first cell.
+        rows: the rows of its first table by their first cell, each cell as it is ``escaped``.
         sections: the sections below it by their titles, each from its title on.
     """
 
@@ -34,13 +34,20 @@ class Results:
         return "\n".join([HEAD, *table, *sections])
 
 
+def escaped(text: str) -> str:
+    """Text as a line or a cell of Markdown: no line break, no bar that would end the cell, and outside code no tag."""
+    parts = re.sub(r"(?<!\\)\|", r"\|", " ".join(text.split())).split("`")
+    parts[::2] = [re.sub(r"(?<!\\)<(?=[A-Za-z/!?])", r"\<", part) for part in parts[::2]]
+    return "`".join(parts)
+
+
 def read_results(text: str) -> Results:
     """The rows and sections of RESULTS.md; each says its machine, also where one line said it for all."""
     head, *rest = re.split(r"^(?=### )", text, flags=re.M)
     machine = re.search(r"^Machine: (.+)\.$", head, re.M)
     results = Results()
     for line in head.splitlines():
-        cells = re.split(r"(?<!\\) \| ", line.strip().removeprefix("| ").removesuffix(" |"))
+        cells = _split(line)
         if line.startswith("| ") and cells[0] not in (HEADER[0], "---"):
             unsaid = len(cells) == EARLIER_COLUMNS
             results.rows[cells[0]] = [*cells, machine[1] if machine else "–"] if unsaid else cells
@@ -123,10 +130,13 @@ def _count_runs(section: str) -> int:
 
 def _cells(section: str) -> dict[tuple[str, int], str]:
     """The cells of a table in Markdown by their rows' names and their places."""
-    rows = [
-        line.removeprefix("| ").removesuffix(" |").split(" | ") for line in section.splitlines() if line[:2] == "| "
-    ]
+    rows = [_split(line) for line in section.splitlines() if line.startswith("| ")]
     return {(row[0], number): cell for row in rows for number, cell in enumerate(row[1:])}
+
+
+def _split(line: str) -> list[str]:
+    """The cells of a row of a table, as they are written."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
 def _replaced(sections: Mapping[str, str], title: str | None, section: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The page report/index.html: everything that was measured, in one file that needs no network."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,12 +9,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.config_files import read_config
+from lab.errors import LabError
 from lab.files import written_whole
 from lab.machine import machine
-from lab.overrides import read_config
 from lab.report_differences import differences
 from lab.report_images import Picture, drawn_picture, pictures_of_runs, within
-from lab.report_studies import Measured, Study
+from lab.report_reading import readable
+from lab.report_studies import Measured, Study, cell_name
 from lab.runs import fit_minutes
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ class Chapter:
 
     @property
     def differing(self) -> tuple[list[str], list[list[str]]]:
-        return differences([(_joined(*key), runs[0]) for key, runs in self.study.runs.items() if runs])
+        return differences([(cell_name(*key), runs[0]) for key, runs in self.study.runs.items() if runs])
 
     @property
     def told(self) -> str:
@@ -68,7 +71,7 @@ class Chapter:
         """The run folders with what one asks of them."""
         return [
             {
-                "experiment": _joined(*key),
+                "experiment": cell_name(*key),
                 "folder": str(run),
                 "seed": read_config(run).get("seed_everything", "–"),
                 "minutes": fit_minutes([run]),
@@ -102,7 +105,7 @@ def write_page(
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     page = template.render(
         chapters=chapters,
-        budgets=[_budget(file) for file in reproduced if file.is_file()],
+        budgets=[of for file in reproduced if file.is_file() and (of := readable(_budget, file))],
         machine=machine(),
         written=datetime.now().astimezone(),
         num_runs=sum(len(study.all_runs) for study in studies),
@@ -125,17 +128,14 @@ def _chapters(studies: Sequence[Study], drawn: Drawn, limit: int) -> list[Chapte
 
 def _budget(file: Path) -> dict[str, Any]:
     """What ``lab.reproduce`` wrote, and how often each status came."""
-    written = json.loads(file.read_text(encoding="utf-8"))
-    outcomes = list(written["outcomes"].values())
-    counts = [
-        (sum(outcome["status"] == status for outcome in outcomes), status) for status in ("passed", "failed", "no data")
-    ]
-    told = ", ".join(f"{count} {status}" for count, status in counts if count)
-    return {"name": file.stem, "machine": written["machine"], "outcomes": outcomes, "told": told}
-
-
-def _joined(row: str, column: str) -> str:
-    return ", ".join(filter(None, (row, column.strip(": "))))
+    try:
+        written = json.loads(file.read_text(encoding="utf-8"))
+        outcomes, on = list(written["outcomes"].values()), written["machine"]
+        given = Counter(outcome["status"] for outcome in outcomes)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LabError(f"{file} is damaged, so that no reproduction is known: run `make reproduce` again.") from error
+    told = ", ".join(f"{given[status]} {status}" for status in ("passed", "failed", "no data") if given[status])
+    return {"name": file.stem, "machine": on, "outcomes": outcomes, "told": told}
 
 
 def _version(run: Path) -> str:

@@ -9,13 +9,15 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from lab.overrides import config_file, overrides_of, read_config, values_of
-from lab.runs import read_metrics
+from lab.config_files import config_file, read_config
+from lab.overrides import Variant, values_of, variants_of
+from lab.runs import read_metrics, score_metric
 
 ROUNDING = 1e-20  # what is left of an exact 0 in float64
-MORE = {"acc", "iou", "dice", "f1", "f"}  # words of a metric's name of which more is better
-LESS = {"loss", "mse", "rse", "ece", "perplexity", "bits", "angle"}
-# The result of an experiment, the first that its runs have: its name, its digits, and whether more is better.
+MORE = {"acc", "accuracy", "iou", "dice", "f1", "f"}  # words of a metric's name of which more is better
+LESS = {"loss", "mse", "rse", "mae", "error", "ece", "nll", "perplexity", "bits", "angle", "residual", "orthonormality"}
+# The result of an experiment, the first that its runs have: its name, its digits, and whether more is better. What a
+# config states as its reference is of this metric; for the configs of a grid it is of the grid's first one.
 SCORES = {
     "test/iou": ("mean IoU", ".4f", True),
     "test/acc": ("accuracy", ".4f", True),
@@ -67,6 +69,7 @@ class Study:
         reference: what the results are held against, and its source; "–" where nothing is stated.
         command: what one types to run it.
         notes: sentences on the table.
+        reference_metric: the metric that the reference is of; empty where it is of none of the table.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Study:
     reference: str
     command: str
     notes: list[str] = field(default_factory=list)
+    reference_metric: str = ""
 
     @property
     def all_runs(self) -> list[Path]:
@@ -92,6 +96,11 @@ class Study:
         for cell in (cell for cell in self.cells if cell.column is not None):
             first.setdefault((cell.row, cell.column), len(cell.values))
         return "–".join(map(str, sorted({min(first.values()), max(first.values())})))
+
+
+def cell_name(row: str, column: str) -> str:
+    """What an experiment of a table is called, by its row and, where there are several, its column."""
+    return ", ".join(filter(None, (row, column.strip(": "))))
 
 
 def more_is_better(metric: str) -> bool | None:
@@ -140,48 +149,70 @@ def with_best(rows: list[list[Measured]], runs: Mapping[tuple[str, str], list[Pa
     return marked
 
 
-def score_name(run: Path) -> str | None:
-    """The first of ``SCORES`` that a run was tested for, or None."""
-    metrics = read_metrics(run)
-    return next((name for name in SCORES if name in metrics), None)
+def score_name(runs: Sequence[Path], first: str = "") -> str | None:
+    """The metric that is the result of runs of one config, or None where none of them was tested.
+
+    Args:
+        runs: run folders.
+        first: a metric that is taken where one of them has it, before those of ``SCORES``.
+    """
+    measured = {name: None for run in runs for name in read_metrics(run)}
+    monitor = str(read_config(runs[0]).get("monitor", ""))
+    return score_metric(measured, monitor, [first, *SCORES])
 
 
-def repeats_of(runs: Iterable[Path]) -> dict[tuple[str, str], list[Path]]:
-    """The runs by the name of their config and what was typed beside it."""
+def repeats_of(runs: Iterable[Path]) -> dict[Variant, list[Path]]:
+    """The runs by the name of their config and what was typed beside it, what the config states first."""
     by_name: dict[str, list[Path]] = {}
     for run in runs:
         by_name.setdefault(run.parent.name, []).append(run)
-    groups: dict[tuple[str, str], list[Path]] = {}
-    for name, folders in by_name.items():
-        for folder, overrides in zip(folders, overrides_of(folders, config_file(name)), strict=True):
-            groups.setdefault((name, overrides), []).append(folder)
-    return groups
+    groups: dict[Variant, list[Path]] = {}
+    for folders in by_name.values():
+        for folder, variant in zip(folders, variants_of(folders), strict=True):
+            groups.setdefault(variant, []).append(folder)
+    order = sorted(groups, key=lambda of: (of.name, not of.is_usual, of.config, of.overrides))
+    return {variant: groups[variant] for variant in order}
 
 
-def experiment_studies(runs: Sequence[Path]) -> list[Study]:
+def experiment_studies(runs: Sequence[Path], results: Mapping[str, tuple[str, str]] | None = None) -> list[Study]:
     """A study of every config with tested runs, a row for each set of values that were typed beside it.
 
     Args:
         runs: tested run folders.
+        results: by the name of a config, the metric that is its result, and what that is called in a table; for the
+            others it is the first of ``SCORES``, or that of the test which its monitor or its metrics suggest.
     """
-    of_name: dict[str, dict[str, list[Path]]] = {}
-    for (name, overrides), folders in sorted(repeats_of(runs).items()):
-        of_name.setdefault(name, {})[overrides.strip() or "as the config states"] = folders
-    studies = []
-    for name, folders_of in of_name.items():
-        metric = score_name(next(iter(folders_of.values()))[0])
-        rows = [[_measured(row, metric, SCORES[metric][0], folders)] for row, folders in folders_of.items()]
-        found = {(row, ""): folders for row, folders in folders_of.items()}
-        last = next(reversed(found.values()))[-1]
-        reference = config_file(name).get("reference") or read_config(last).get("reference") or "–"
-        command = f"python train.py fit --config configs/{name}.yaml"
-        studies.append(Study(name, name, with_best(rows, found), found, reference, command, _description(name)))
-    return studies
+    of_name: dict[str, dict[Variant, list[Path]]] = {}
+    for variant, folders in repeats_of(runs).items():
+        of_name.setdefault(variant.name, {})[variant] = folders
+    return [_study(name, variants, (results or {}).get(name)) for name, variants in of_name.items()]
 
 
-def _description(name: str) -> list[str]:
+def stated_reference(config: str, run: Path) -> str:
+    """What the results of a config are held against: as its file says now, as a run was told where there is none."""
+    return str(config_file(config).get("reference") or read_config(run).get("reference") or "–")
+
+
+def _study(name: str, variants: Mapping[Variant, list[Path]], result: tuple[str, str] | None) -> Study:
+    first, everything = next(iter(variants)), [run for folders in variants.values() for run in folders]
+    metric = score_name(everything, result[0] if result else "")
+    label = result[1] if result and metric == result[0] else SCORES.get(metric, (metric,))[0]
+    held = result[0] if result else metric if metric in SCORES else ""
+    found = {(_row_name(variant, first), ""): folders for variant, folders in variants.items()}
+    rows = [[_measured(row, metric, label, folders)] for (row, _), folders in found.items()]
+    reference, command = stated_reference(first.config, everything[-1]), replace(first, overrides="").command
+    return Study(name, name, with_best(rows, found), found, reference, command, _description(first.config), held)
+
+
+def _row_name(variant: Variant, first: Variant) -> str:
+    """A row of the study whose command has the config of its first variant."""
+    of_another = f"--config {variant.config}{variant.overrides}"
+    return (variant.overrides.strip() or "as the config states") if variant.config == first.config else of_another
+
+
+def _description(config: str) -> list[str]:
     """What the comment at the top of a config says, if there is one."""
-    path = Path("configs") / f"{name}.yaml"
+    path = Path(config)
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     comment = " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
     return [comment] if comment else []

@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.arguments import Parser
 from lab.errors import LabError, nearest
 from lab.expectations import Experiment, read_experiments
 from lab.files import written_whole
 from lab.grids import FIRST
 from lab.machine import machine
 from lab.runs import read_metrics
-from lab.sweep_folder import Run, SweepFolder, new_sweep_path, stopped_runs
+from lab.sweep_folder import Run, SweepFolder, new_sweep_path, refuse_running, stopped_runs
 from lab.sweep_jobs import work_off
 from lab.sweep_local import LocalJobs
 from lab.sweep_runs import last_line, run_one
@@ -72,12 +73,16 @@ def main(typed: Sequence[str]) -> int:
         0 when every experiment with data met its expectation, 1 when one did not or after a mistake that was told in
         one sentence, 130 after Ctrl-C or SIGTERM.
     """
-    arguments = _parse(typed)
     try:
+        arguments = _parse(typed)
         experiments = _chosen(read_experiments(EXPERIMENTS, arguments.full), arguments.only)
+        return _reproduce(experiments, arguments)
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def _reproduce(experiments: list[Experiment], arguments: argparse.Namespace) -> int:
     root = RUNS if arguments.full else ROOT
     started = time.perf_counter()
     budget = "full" if arguments.full else "reduced"
@@ -116,18 +121,23 @@ class Judge:
             status, _ = run_one(["download", *experiment.words(self.root)], ROOMS, log)
             if status in (130, 143):
                 return False
-            if status:
-                note = last_line(log).removeprefix("error: ")
-                print(self._add(_outcome(experiment, "no data", time.time() - started, note=note)), flush=True)
+            if status:  # 1 is a mistake that was told, such as files that are not there
+                kind, note = "no data" if status == 1 else "failed", last_line(log).removeprefix("error: ")
+                print(self._add(_outcome(experiment, kind, time.time() - started, note=note)), flush=True)
                 self.experiments.remove(experiment)
         return True
 
     def run(self, jobs: int) -> bool:
-        """Run the experiments, a few at a time; False when a person stopped them."""
+        """Run the experiments, a few at a time; False when a person stopped them.
+
+        Raises:
+            LabError: when one of them is still under way elsewhere.
+        """
         stopped, runs = stopped_runs(ROOT), []
         for experiment in self.experiments:
             words = ["fit", "--test_after_fit=true", *experiment.words(self.root)]
             runs.append(Run(experiment.name, words, _metric(experiment), stopped.get(tuple(words))))
+        refuse_running(ROOT, [run.words for run in runs])
         folder = SweepFolder(self.path, runs)
 
         def told(number: int, status: dict[str, Any]) -> str:
@@ -177,7 +187,10 @@ def _outcome(
 
 def _write(path: Path, outcomes: Iterable[Outcome], keep: bool) -> None:
     """Write outcomes by name, over those of the same names where the others are to be kept."""
-    earlier = json.loads(path.read_text(encoding="utf-8"))["outcomes"] if keep and path.is_file() else {}
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))["outcomes"] if keep else {}
+    except (FileNotFoundError, json.JSONDecodeError):
+        earlier = {}
     given = {outcome.name: asdict(outcome) for outcome in outcomes}
     with written_whole(path) as part:
         part.write_text(json.dumps({"machine": machine(), "outcomes": {**earlier, **given}}, indent=1))
@@ -194,13 +207,13 @@ def _chosen(experiments: list[Experiment], names: Sequence[str]) -> list[Experim
 
 
 def _parse(typed: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m lab.reproduce", description="Run every experiment and judge it.")
+    parser = Parser(prog="python -m lab.reproduce", description="Run every experiment and judge it.")
     parser.add_argument("--full", action="store_true", help="at the budgets of the configs, with the real data too")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these experiments alone")
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time, each with its share of the cores")
     arguments = parser.parse_args(typed)
     if arguments.jobs < 1:
-        parser.error(f"--jobs must be at least 1, but it is {arguments.jobs}.")
+        parser.error(f"--jobs must be at least 1, but it is {arguments.jobs}")
     return arguments
 
 

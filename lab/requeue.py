@@ -1,11 +1,10 @@
-"""A SLURM job that begins again goes on with the run that it was doing."""
+"""What was broken off without a word goes on with the run that it was doing, such as a SLURM job that begins again."""
 
 import os
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from lab.config_files import read_overrides
 from lab.runs import run_versions
 
 
@@ -28,8 +27,22 @@ def requeued_checkpoint(root: Path, name: str, typed: dict[str, Any]) -> Path | 
     """
     if not int(os.environ.get("SLURM_RESTART_COUNT") or 0) or "slurm_job" not in typed:
         return None
+    return begun_checkpoint(root, name, typed)
+
+
+def begun_checkpoint(root: Path, name: str, typed: dict[str, Any], since: float = 0.0) -> Path | None:
+    """The ``last.ckpt`` of the newest run of a config for which the same was typed; None when there is none.
+
+    Args:
+        root: the folder of all runs.
+        name: the name of the config.
+        typed: what ``overrides.yaml`` must hold.
+        since: when the run began at the earliest, in seconds since 1970.
+    """
     for _, run in run_versions(root, name):
         overrides, last = run / "overrides.yaml", run / "checkpoints" / "last.ckpt"
-        if overrides.is_file() and last.is_file() and yaml.safe_load(overrides.read_text(encoding="utf-8")) == typed:
-            return last
+        if overrides.is_file() and last.is_file() and overrides.stat().st_mtime >= since:
+            known = read_overrides(run)
+            if {**known, **typed} == known:
+                return last
     return None

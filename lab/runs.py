@@ -3,11 +3,12 @@
 import csv
 import importlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.config_files import read_config
 from lab.errors import LabError
 from lab.loading import load_checkpoint
 
@@ -54,6 +55,12 @@ def drop_if_empty(run: Path) -> None:
         run.parent.parent.rmdir()
 
 
+def from_here(path: str | Path) -> Path:
+    """A path as one types it in the working directory, where it lies below that."""
+    absolute = Path(path).absolute()
+    return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute
+
+
 def run_of_checkpoint(path: Path) -> Path | None:
     """The run folder that a checkpoint lies in, or None."""
     folder = path.parent.parent
@@ -71,20 +78,38 @@ def read_metrics(run_dir: str | Path) -> dict[str, tuple[list[int], list[float]]
         for each metric, the steps at which it was logged and its values.
 
     Raises:
-        LabError: when the folder holds no ``metrics.csv``.
+        LabError: when the folder holds no ``metrics.csv``, or a damaged one.
     """
     path = Path(run_dir) / "metrics.csv"
     if not path.is_file():
         raise LabError(f"{path} does not exist: give the folder of a run, such as runs/vit_digits/version_0.")
     metrics: dict[str, tuple[list[int], list[float]]] = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            for name, value in row.items():
-                if value and name not in ("step", "epoch"):
-                    steps, values = metrics.setdefault(name, ([], []))
-                    steps.append(int(row["step"]))
-                    values.append(float(value))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                for name, value in row.items():
+                    if value and name not in ("step", "epoch"):
+                        steps, values = metrics.setdefault(name, ([], []))
+                        steps.append(int(row["step"]))
+                        values.append(float(value))
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise LabError(f"{path} is damaged: a row of it is no step with numbers ({error}).") from error
     return metrics
+
+
+def score_metric(measured: Collection[str], monitor: str = "", preferred: Iterable[str] = ()) -> str | None:
+    """The metric of a test that tells how good a run is, or None where nothing was tested.
+
+    Args:
+        measured: the metrics of the run.
+        monitor: the metric that picked its best checkpoint, whose twin on the test split is taken.
+        preferred: metrics that are taken instead, the first that was measured.
+    """
+    tested = [name for name in measured if name.startswith("test/") and "_replica_" not in name]
+    twin = monitor.replace("val/", "test/", 1) if monitor.startswith("val/") else ""
+    preferred = [name for name in preferred if name in measured]
+    usual = [name for name in (twin, "test/acc", "test/loss") if name in tested]
+    return next(iter([*preferred, *usual, *tested]), None)
 
 
 def fit_minutes(runs: Sequence[Path]) -> str:
@@ -110,7 +135,6 @@ def load_run(run_dir: str | Path) -> "tuple[LightningModule, LightningDataModule
     Raises:
         LabError: when the folder holds no ``config.yaml`` or no checkpoint, or one that is damaged or no mere data.
     """
-    import yaml
     from jsonargparse import ArgumentParser
     from lightning.pytorch import LightningDataModule
 
@@ -119,7 +143,7 @@ def load_run(run_dir: str | Path) -> "tuple[LightningModule, LightningDataModule
     checkpoint = next((path for path in checkpoints if path.is_file()), None)
     if checkpoint is None or not (run_dir / "config.yaml").is_file():
         raise LabError(f"{run_dir} is no finished run: it must hold config.yaml and checkpoints/best.ckpt.")
-    config, saved = yaml.safe_load((run_dir / "config.yaml").read_text()), load_checkpoint(checkpoint)
+    config, saved = read_config(run_dir), load_checkpoint(checkpoint)
     room, class_name = config["model"]["class_path"].rsplit(".", 1)
     module_class = getattr(importlib.import_module(room), class_name)
     module = module_class.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)

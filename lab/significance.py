@@ -1,6 +1,7 @@
 """Whether two experiments differ by more than their seeds."""
 
 import math
+import statistics
 from collections.abc import Sequence
 
 
@@ -20,13 +21,20 @@ def compare_means(name: str, values: Sequence[float], other_name: str, other: Se
 
     if not all(map(math.isfinite, [*values, *other])):
         return f"{name} − {other_name}: not all results are finite."
-    difference = f"{name} − {other_name}: {sum(values) / len(values) - sum(other) / len(other):.3f}"
+    difference = statistics.mean(values) - statistics.mean(other)
+    what = f"{name} − {other_name}"
     if max(values) == min(values) and max(other) == min(other):
-        return f"{difference}; neither varies over its repeats."
+        return f"{what}: {_told(difference, abs(difference))}; neither varies over its repeats."
+    error = math.hypot(*(statistics.stdev(of) / math.sqrt(len(of)) for of in (values, other)))
     test = ttest_ind(values, other, equal_var=False)
-    low, high = test.confidence_interval()
+    low, high = (_told(bound, error) for bound in test.confidence_interval())
     p_value = "< 1e-15" if test.pvalue < 1e-15 else f"= {test.pvalue:.2g}"
     return (
-        f"{difference}, 95 % interval {low:.3f} to {high:.3f} (Welch's t = {test.statistic:.1f}, p {p_value}, "
-        f"{len(values)} and {len(other)} repeats)."
+        f"{what}: {_told(difference, error)}, 95 % interval {low} to {high} (Welch's t = {test.statistic:.1f}, "
+        f"p {p_value}, {len(values)} and {len(other)} repeats)."
     )
+
+
+def _told(value: float, error: float) -> str:
+    """A value with three decimals, or to two digits of its standard error where that needs more."""
+    return f"{round(value, 1 - math.floor(math.log10(error))):.10g}" if 0 < error < 1e-3 else f"{value:.3f}"

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 
+from lab.arguments import Parser, short_names
 from lab.errors import LabError
 from lab.files import written_whole
 from lab.grids import FIRST, Cell, Grid, read_grid
-from lab.sweep_folder import Run, SweepFolder, new_sweep_path, stopped_runs
-from lab.sweep_grids import check_keys, short_names, typed_grid
+from lab.sweep_folder import Run, SweepFolder, new_sweep_path, refuse_running, stopped_runs
+from lab.sweep_grids import check_keys, typed_grid
 from lab.sweep_jobs import Jobs, work_off
 from lab.sweep_local import LocalJobs
 from lab.sweep_slurm import SlurmJobs, slurm_parameters
@@ -34,7 +35,7 @@ def main(typed: Sequence[str], rooms: Sequence[ModuleType]) -> int:
 
     Returns:
         0 when every run of the grid is there, 1 when one failed, or after a mistake that was told in one sentence; 130
-        after Ctrl-C or SIGTERM, which the runs under way are told too.
+        after Ctrl-C, SIGTERM or the end of the terminal, which the runs under way are told too.
     """
     try:
         arguments = _parse(typed)
@@ -46,11 +47,10 @@ def main(typed: Sequence[str], rooms: Sequence[ModuleType]) -> int:
         parameters = slurm_parameters(arguments.slurm) if arguments.executor == "slurm" else {}
         missing = missing_runs(grid)
         check_keys([cell for cell, _ in missing], next(iter(grid.seeds), None), classes)
-        total = len(grid.cells) * max(1, len(grid.seeds))
+        runs, total = _runs(grid, missing), len(grid.cells) * max(1, len(grid.seeds))
         print(f"{grid.title}: {total} runs, {total - len(missing)} of them finished.", flush=True)
-        runs = _runs(grid, missing)
-        if arguments.dry_run:
-            print(*(shlex.join(["python", "train.py", *run.words_from(run.checkpoint)]) for run in runs), sep="\n")
+        for run in runs if arguments.dry_run else ():
+            print(shlex.join(["python", "train.py", *run.words_from(run.checkpoint)]))
         if arguments.dry_run or not runs:
             return 0
         folder, names = SweepFolder(new_sweep_path(ROOT / grid.name), runs), [room.__name__ for room in rooms]
@@ -82,6 +82,7 @@ def _runs(grid: Grid, missing: list[tuple[Cell, int | None]]) -> list[Run]:
         parts = (cell.row, cell.column, "" if seed is None else f"seed {seed}")
         name = ", ".join(part for part in parts if part) or cell.name
         runs.append(Run(name, words, metric, stopped.get(tuple(words))))
+    refuse_running(ROOT / grid.name, [run.words for run in runs])
     return runs
 
 
@@ -100,11 +101,7 @@ def _about(grid: Grid, typed: Sequence[str], finished: int) -> dict[str, Any]:
 def _run_all(folder: SweepFolder, jobs: Jobs, about: dict[str, Any]) -> int:
     """Run what is missing; the exit status."""
     started = time.perf_counter()
-    _write_summary(folder, about)
-    try:
-        whole = work_off(jobs, Progress(folder))
-    finally:
-        _write_summary(folder, about)
+    whole = work_off(jobs, Progress(folder, changed=lambda: _write_summary(folder, about)))
     return _tell(folder, time.perf_counter() - started, interrupted=not whole)
 
 
@@ -133,17 +130,19 @@ def _write_summary(folder: SweepFolder, about: dict[str, Any]) -> None:
         part.write_text(content, encoding="utf-8")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise LabError(f"{message}; see python sweep.py --help.")
+class _Once(argparse.Action):
+    def __call__(self, parser: Any, given: argparse.Namespace, value: Any, name: str | None = None) -> None:
+        if getattr(given, self.dest) is not None:
+            parser.error(f"{name} is typed twice, but a sweep takes it once")
+        setattr(given, self.dest, value)
 
 
 def _parse(typed: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(prog="sweep.py", description="Run what is missing of a grid of experiments.", allow_abbrev=False)
+    parser = Parser(prog="python sweep.py", description="Run what is missing of a grid of experiments.")
     parser.add_argument("file", nargs="?", help="a file of configs/grids")
-    parser.add_argument("--config", help="instead of a file: the config of which --grid and --seeds make a grid")
+    parser.add_argument("--config", action=_Once, help="instead of a file: what --grid and --seeds make a grid of")
     parser.add_argument("--grid", nargs="+", action="extend", default=[], metavar="KEY=VALUE,…", help="values of keys")
-    parser.add_argument("--seeds", help="0..4 or 0,3,7, each for the weights and the data")
+    parser.add_argument("--seeds", action=_Once, help="0..4 or 0,3,7, each for the weights and the data")
     parser.add_argument("--executor", choices=("local", "slurm"), default="local", help="here, or a SLURM job array")
     parser.add_argument("--jobs", type=int, help="runs at the same time: 1 here, all on SLURM unless given")
     parser.add_argument("--slurm", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="partition=gpu …")

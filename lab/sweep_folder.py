@@ -1,13 +1,18 @@
-"""A sweep on disk: its runs, and how far each is."""
+"""A sweep on disk: its runs, how far each is, and where earlier sweeps were broken off."""
 
 import json
 import re
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.errors import LabError
 from lab.files import written_whole
+from lab.requeue import slurm_job
+from lab.sweep_process import queued, this_process
+from lab.sweep_status import came_to_its_end, is_under_way, last_checkpoint, read_status, still_states
 
 ENDED = ("done", "failed", "stopped")
 
@@ -37,9 +42,9 @@ class Run:
 class SweepFolder:
     """A sweep on disk: ``sweep.yaml``, and of each run a log and a status, ``<number>_<name>.{log,json}``.
 
-    A status is a JSON object with ``state`` ("running", "done", "failed" or "stopped"; no file while it waits),
-    ``words``, ``checkpoint``, ``worker``, ``began``, and in the end ``seconds``, ``run`` (its folder), ``score`` and
-    ``error``.
+    A status is a JSON object with ``state`` ("running", "done", "failed" or "stopped"; while it waits "waiting", or no
+    file), ``words``, ``checkpoint``, who does it (``worker`` and ``process``, or ``slurm_job``), ``began``, and in the
+    end ``seconds``, ``run`` (its folder), ``score``, ``error`` and, when its process was killed, ``lost``.
 
     Args:
         path: ``runs/<config name>/sweep_<n>``.
@@ -54,17 +59,18 @@ class SweepFolder:
         return self.path / f"{number:03d}_{name}.log"
 
     def claim(self, number: int, worker: int) -> bool:
-        """Whether this worker is the first that wants to do a run."""
-        try:
-            with self._status(number).open("x", encoding="utf-8") as file:
-                json.dump(self._begun(number, self.runs[number].checkpoint, worker), file)
-        except FileExistsError:
-            return False
-        return True
+        """Whether this worker, a process of this machine, is the first that wants to do a run."""
+        begun = self._begun(number, self.runs[number].checkpoint)
+        return self._write_first(number, {**begun, "worker": worker, "process": this_process()})
+
+    def submitted(self, number: int, job: str) -> None:
+        """Note that a SLURM job is to do a run, unless it has begun already."""
+        waiting = self._known(number, self.runs[number].checkpoint)
+        self._write_first(number, {"state": "waiting", **waiting, "slurm_job": job})
 
     def begin(self, number: int, checkpoint: Path | None) -> None:
-        """Note that a run begins, which no other worker can want, from a checkpoint or afresh."""
-        self._write(number, self._begun(number, checkpoint, 0))
+        """Note that this SLURM job does a run, which no other worker can want, from a checkpoint or afresh."""
+        self._write(number, {**self._begun(number, checkpoint), **slurm_job()})
 
     def end(self, number: int, state: str, **more: Any) -> None:
         """Note how a run ended, also one that never began."""
@@ -80,23 +86,24 @@ class SweepFolder:
     def _status(self, number: int) -> Path:
         return self.log(number).with_suffix(".json")
 
-    def _begun(self, number: int, checkpoint: Path | None, worker: int) -> dict[str, Any]:
-        known = {"words": self.runs[number].words, "checkpoint": str(checkpoint or "")}
-        return {"state": "running", **known, "worker": worker, "began": time.time()}
+    def _known(self, number: int, checkpoint: Path | None) -> dict[str, Any]:
+        return {"words": self.runs[number].words, "checkpoint": str(checkpoint or "")}
+
+    def _begun(self, number: int, checkpoint: Path | None) -> dict[str, Any]:
+        return {"state": "running", **self._known(number, checkpoint), "began": time.time()}
+
+    def _write_first(self, number: int, status: dict[str, Any]) -> bool:
+        """Write a status where there is none; whether there was none."""
+        try:
+            with self._status(number).open("x", encoding="utf-8") as file:
+                json.dump(status, file)
+        except FileExistsError:
+            return False
+        return True
 
     def _write(self, number: int, status: dict[str, Any]) -> None:
         with written_whole(self._status(number)) as part:
             part.write_text(json.dumps(status), encoding="utf-8")
-
-
-def read_status(path: Path) -> dict[str, Any]:
-    """A status, {"state": "waiting"} where there is no file, "running" where it is just being written."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {"state": "waiting"}
-    except json.JSONDecodeError:
-        return {"state": "running"}
 
 
 def new_sweep_path(root: Path) -> Path:
@@ -112,29 +119,51 @@ def new_sweep_path(root: Path) -> Path:
 
 
 def stopped_runs(root: Path) -> dict[tuple[str, ...], Path]:
-    """The ``last.ckpt`` of each run of earlier sweeps that was stopped as it was under way, by its words."""
-    ended: dict[tuple[str, ...], Path | None] = {}
-    for folder in sorted(root.glob("sweep_*"), key=_number, reverse=True):
-        for path in folder.glob("*.json"):
-            status = read_status(path)
-            if status["state"] in ENDED:
-                ended.setdefault(tuple(status["words"]), last_checkpoint(status))
-    return {words: checkpoint for words, checkpoint in ended.items() if checkpoint}
+    """The ``last.ckpt`` of each run of earlier sweeps that was broken off, by its words, unless its config changed.
+
+    Broken off is what was stopped as it was under way, or whose process or SLURM job was killed.
+    """
+    found = {}
+    for _, status, under_way in _unfinished(root):
+        checkpoint = last_checkpoint(status)
+        if under_way is False and checkpoint and still_states(status, checkpoint.parent.parent):
+            found[tuple(status["words"])] = checkpoint
+    return found
 
 
-def last_checkpoint(status: dict[str, Any]) -> Path | None:
-    """The ``last.ckpt`` that a stopped run goes on from, or None."""
-    if status["state"] != "stopped" or not status.get("run"):
-        return None
-    path = Path(status["run"], "checkpoints", "last.ckpt")
-    return path if path.is_file() else None
+def refuse_running(root: Path, wanted: Collection[list[str]]) -> None:
+    """Raise LabError where one of the wanted runs is still under way in an earlier sweep.
+
+    Args:
+        root: the folder of the sweeps.
+        wanted: the words of each run that is to be started.
+    """
+    for path, status, under_way in _unfinished(root):
+        if under_way and status["words"] in wanted:
+            job = status.get("slurm_job")
+            who, stop = (f"SLURM job {job}", "scancel") if job else (f"process {status['process']['process']}", "kill")
+            raise LabError(
+                f"the run {path.stem} of {path.parent} is still under way in {who}: wait for its end, "
+                f"or let it save and stop with {stop} {who.split()[-1]}, and give the same command again."
+            )
 
 
 def to_continue(folder: SweepFolder, number: int) -> Path | None:
-    """The checkpoint that a task goes on from: where it was stopped, where it began before, or that of its run."""
-    status = folder.status(number)
-    began = status.get("checkpoint")
-    return last_checkpoint(status) or (Path(began) if began else folder.runs[number].checkpoint)
+    """The checkpoint that a task goes on from: where it was broken off, or that of its run."""
+    return last_checkpoint(folder.status(number)) or folder.runs[number].checkpoint
+
+
+def _unfinished(root: Path) -> list[tuple[Path, dict[str, Any], bool | None]]:
+    """Each run that earlier sweeps did not bring to its end: its status, and whether it is still under way."""
+    newest: dict[tuple[str, ...], tuple[Path, dict[str, Any]]] = {}
+    for folder in sorted(root.glob("sweep_*"), key=_number, reverse=True):
+        for path in folder.glob("*.json"):
+            status = read_status(path)
+            newest.setdefault(tuple(status.get("words", ())), (path, status))
+    unfinished = [(path, status) for path, status in newest.values() if not came_to_its_end(status)]
+    jobs = sorted({status["slurm_job"] for _, status in unfinished if "slurm_job" in status})
+    there = queued(jobs) if jobs else set()
+    return [(path, status, is_under_way(status, there)) for path, status in unfinished]
 
 
 def _number(folder: Path) -> int:

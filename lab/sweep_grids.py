@@ -5,14 +5,14 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import yaml
 
-from lab.arguments import CommandLine, check_config
+from lab.arguments import CommandLine
+from lab.config_files import check_config
 from lab.errors import LabError
-from lab.grids import Cell, Grid
+from lab.grids import Cell, Grid, refuse_unswept
 from lab.overrides import typed
 
 OPENING, CLOSING, QUOTES = "[{(", "]})", "\"'"
@@ -37,9 +37,12 @@ def typed_grid(config: str, words: Sequence[str], seeds: str | None, classes: Ma
         key, values = _read_word(word, classes)
         if key in swept:
             raise LabError(f"--grid names {key} twice: give all its values behind one =.")
+        if key == "config":
+            raise LabError("--grid sweeps no config: a row of a grid file may name one, see configs/grids/cora.yaml.")
         if seeds is not None and key in SEEDS:
             raise LabError(f"--grid names {key}, which --seeds sets too: leave one of them out.")
         swept[key] = values
+    refuse_unswept(swept, "--grid")
     if not swept and seeds is None:
         raise LabError("nothing is swept: add --grid key=value,value or --seeds 0..4.")
     cells = [dict(zip(swept, values, strict=True)) for values in itertools.product(*swept.values())]
@@ -81,11 +84,6 @@ def split_values(text: str) -> list[str]:
         depth += 0 if quote else (letter in OPENING) - (letter in CLOSING)
         parts[-1] += letter
     return [part.strip() for part in parts]
-
-
-def short_names(rooms: Sequence[ModuleType]) -> dict[str, str]:
-    """The full path of each public class of some packages by its short name."""
-    return {name: f"{room.__name__}.{name}" for room in rooms for name in room.__all__ if name[0].isupper()}
 
 
 def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, str]) -> None:

@@ -1,7 +1,11 @@
 """What every sweep does while its runs are under way, wherever they are."""
 
+import os
 import signal
+import stat
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn, Protocol
 
 from lab.sweep_table import Progress
@@ -30,12 +34,12 @@ def work_off(jobs: Jobs, progress: Progress) -> bool:
         progress: what shows them.
 
     Returns:
-        whether they came to their end; not where Ctrl-C or SIGTERM came first, which the runs under way are told.
+        whether they came to their end; not where Ctrl-C, SIGTERM or the end of the terminal came first, which the runs
+        under way are told.
     """
     whole = True
-    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with progress:
+        with _heard(signal.SIGTERM, _interrupt), _heard(signal.SIGHUP, _hang_up), progress:
             try:
                 jobs.start()
                 _wait(jobs, progress)
@@ -46,8 +50,6 @@ def work_off(jobs: Jobs, progress: Progress) -> bool:
     except KeyboardInterrupt:
         whole = False
         print("Stopped at once; what was told to stop may still be saving.")
-    finally:
-        signal.signal(signal.SIGTERM, before)
     return whole
 
 
@@ -57,5 +59,27 @@ def _wait(jobs: Jobs, progress: Progress) -> None:
         time.sleep(SECONDS_BETWEEN)
 
 
+@contextmanager
+def _heard(number: signal.Signals, handler: Callable[..., NoReturn]) -> Iterator[None]:
+    """Signals go to a handler, unless whoever started this process had it pass over them, as nohup does."""
+    before = signal.getsignal(number)
+    if before is not signal.SIG_IGN:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _hang_up(*_: object) -> NoReturn:
+    """Stop in silence: the terminal is gone, and a pipe may be."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a shell that ends says it once more
+    silence = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        if not stat.S_ISREG(os.fstat(stream).st_mode):
+            os.dup2(silence, stream)
     raise KeyboardInterrupt

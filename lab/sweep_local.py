@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.sweep_folder import SweepFolder
+from lab.sweep_process import is_alive, this_process
 from lab.sweep_runs import Told, house_on_path, last_line, perform
 
 A_YEAR = 365 * 24 * 60  # in minutes: a process of this machine has no time limit
@@ -22,9 +23,9 @@ class Worker:
     folder: SweepFolder
     rooms: list[str]
     number: int
-    threads: int
+    threads: int | None
     gpus: str | None
-    parent: int
+    parent: dict[str, Any]
 
     def __call__(self) -> None:
         if self.gpus is None:  # submitit hides all of them
@@ -33,13 +34,14 @@ class Worker:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus
         told = Told()
         signal.signal(signal.SIGTERM, told)
-        import torch
+        if self.threads:
+            import torch
 
-        torch.set_num_threads(self.threads)
+            torch.set_num_threads(self.threads)
         for room in self.rooms:
             importlib.import_module(room)
         for number in range(len(self.folder.runs)):
-            if told.to_stop or not _alive(self.parent):
+            if told.to_stop or not is_alive(self.parent):
                 return
             if self.folder.claim(number, self.number) and perform(self.folder, number, self.rooms, told) == "stopped":
                 return
@@ -56,8 +58,6 @@ class LocalJobs:
 
     def __init__(self, folder: SweepFolder, rooms: list[str], jobs: int) -> None:
         self.folder, self.rooms, self.jobs = folder, rooms, min(jobs, len(folder.runs))
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.threads = max(1, cores // jobs)
         self.workers: dict[int, Any] = {}
         self.started, self.stopping = 0, False
 
@@ -90,7 +90,7 @@ class LocalJobs:
         began = [index for index, status in enumerate(statuses) if status.get("worker") == number]
         for index in began:
             if statuses[index]["state"] == "running":
-                self.folder.end(index, "failed", error=LOST)
+                self.folder.end(index, "failed", error=LOST, lost=True)
         waiting = [index for index, status in enumerate(statuses) if status["state"] == "waiting"]
         if self.stopping or not waiting or any(statuses[index]["state"] == "stopped" for index in began):
             return
@@ -107,10 +107,18 @@ class LocalJobs:
         self.started += 1
         executor = submitit.LocalExecutor(self.folder.path / "jobs")
         executor.update_parameters(timeout_min=A_YEAR)
-        gpus = share_of_gpus(number, self.jobs)
-        worker = Worker(self.folder, self.rooms, number, self.threads, gpus, os.getpid())
-        with house_on_path(), _without_ctrl_c():  # a terminal tells all of its processes
+        shares = share_of_cores(self.jobs), share_of_gpus(number, self.jobs)
+        worker = Worker(self.folder, self.rooms, number, *shares, this_process())
+        with house_on_path(), _deaf(signal.SIGINT), _deaf(signal.SIGHUP):  # a terminal tells all of its processes
             self.workers[number] = executor.submit(worker)
+
+
+def share_of_cores(jobs: int) -> int | None:
+    """How many threads each of several workers is to have; None where OMP_NUM_THREADS says it already."""
+    if os.environ.get("OMP_NUM_THREADS"):
+        return None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // jobs)
 
 
 def share_of_gpus(number: int, jobs: int) -> str | None:
@@ -125,20 +133,10 @@ def share_of_gpus(number: int, jobs: int) -> str | None:
 
 
 @contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Processes that are started pass over Ctrl-C but while they train."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _deaf(number: signal.Signals) -> Iterator[None]:
+    """Processes that are started pass over a signal, Ctrl-C but while they train."""
+    before = signal.signal(number, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        signal.signal(number, before)

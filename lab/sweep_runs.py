@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from lab.overrides import read_config
-from lab.runs import read_metrics
+from lab.config_files import read_config
+from lab.runs import read_metrics, score_metric
 from lab.sweep_folder import SweepFolder
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -57,6 +57,7 @@ def perform(folder: SweepFolder, number: int, rooms: list[str], told: Told) -> s
 def run_one(words: list[str], rooms: list[str], log: Path, append: bool = False) -> tuple[int, Path | None]:
     """Run ``train.py`` with these words in this process, which says all to a log file; its status and its run folder.
 
+    The status is that of ``train.py``, 2 after an error that it has no sentence for.
     Processes that Lightning starts for further devices get the command line of ``train.py``, not of this process.
     """
     import torch.distributed as dist
@@ -77,7 +78,7 @@ def run_one(words: list[str], rooms: list[str], log: Path, append: bool = False)
             status = 130
         except Exception as error:
             print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
-            status = 1
+            status = 2
         finally:
             run_dir = os.environ.get("ARCHLAB_RUN_DIR")
             if dist.is_available() and dist.is_initialized():  # the next run has processes of its own
@@ -120,12 +121,8 @@ def _as_train_py(words: list[str]) -> Iterator[None]:
 def score_of(run_dir: Path, metric: str = "") -> str:
     """The test of a run in a few words: one metric, that of its monitor where there is one; nothing without a test."""
     measured = read_metrics(run_dir) if (run_dir / "metrics.csv").is_file() else {}
-    tested = [name for name in measured if name.startswith("test/")]
-    twin = str(read_config(run_dir).get("monitor", "")).replace("val/", "test/")
-    for name in (metric, twin, "test/acc", "test/loss", *tested):
-        if name in measured:
-            return f"{name} {measured[name][1][-1]:.4g}"
-    return ""
+    name = score_metric(measured, str(read_config(run_dir).get("monitor", "")), (metric,))
+    return f"{name} {measured[name][1][-1]:.4g}" if name else ""
 
 
 def last_line(log: Path) -> str:

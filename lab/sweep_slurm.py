@@ -13,11 +13,13 @@ import yaml
 
 from lab.errors import LabError, nearest
 from lab.sweep_folder import SweepFolder, to_continue
+from lab.sweep_process import queued
 from lab.sweep_runs import Told, house_on_path, perform, run_one
 
 # What submitit takes beside options of sbatch, or what a sweep decides.
 OURS = {"additional_parameters", "array_parallelism", "num_gpus", "setup", "srun_args", "stderr_to_stdout", "teardown"}
 OURS |= {"use_srun"}
+LOST = "its job ended without a word: killed, or out of memory"
 
 
 @dataclass
@@ -89,6 +91,8 @@ class SlurmJobs:
             reason = str(error).strip().splitlines()[-1]
             raise LabError(f"SLURM does not take the jobs: {reason}") from error
         self.ids = {number: job.job_id for number, job in zip(numbers, jobs, strict=True)}
+        for number, job in self.ids.items():
+            self.folder.submitted(number, job)
         print(f"SLURM job {self.array}: {len(numbers)} tasks.", flush=True)
 
     @property
@@ -102,16 +106,15 @@ class SlurmJobs:
         if time.monotonic() - self.asked < self.SECONDS_BETWEEN:
             return False
         self.asked = time.monotonic()
-        queued = self._queued()
-        if queued is None or self.stopping:  # what was cancelled before it began goes on waiting
-            return queued == set()
-        gone = {
-            number for number, job in self.ids.items() if job not in queued and states[number] in ("waiting", "running")
-        }
+        there = queued([self.array]) if self.ids else set()
+        if there is None or self.stopping:  # what was cancelled before it began goes on waiting
+            return there == set()
+        under_way = [number for number in self.ids if states[number] in ("waiting", "running")]
+        gone = {number for number in under_way if self.ids[number] not in there}
         for number in gone & self.missed:  # twice, since a file may come late over a network
-            self.folder.end(number, "failed", error="its job ended without a word: killed, or out of memory")
+            self.folder.end(number, "failed", error=LOST, lost=True)
         self.missed = gone
-        return not queued and not gone
+        return not there and not gone
 
     def stop(self) -> str:
         self.stopping = True
@@ -120,16 +123,6 @@ class SlurmJobs:
         subprocess.run(["scancel", self.array], check=False)
         self.asked = float("-inf")
         return f"Cancelled the SLURM job {self.array}: its runs under way save their last checkpoint."
-
-    def _queued(self) -> set[str] | None:
-        """The jobs of the array that wait or run; None where SLURM does not answer."""
-        if not self.ids:
-            return set()
-        command = ["squeue", "--noheader", "--array", f"--jobs={self.array}", "--format=%i"]
-        asked = subprocess.run(command, capture_output=True, text=True, check=False)
-        if asked.returncode and "Invalid job id" not in asked.stderr:
-            return None
-        return set(asked.stdout.split())
 
 
 def slurm_parameters(words: list[str]) -> dict[str, Any]:

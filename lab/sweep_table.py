@@ -24,6 +24,7 @@ class Progress:
         sentence: what to say of a run that ended, by its number and its status, on a terminal too; its outcome when
             None, where the table does not show it.
         console: where to; standard output when None.
+        changed: what to do once at first, and whenever the state of a run has changed.
     """
 
     def __init__(
@@ -31,12 +32,16 @@ class Progress:
         folder: SweepFolder,
         sentence: Callable[[int, dict[str, Any]], str] | None = None,
         console: Console | None = None,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        self.folder, self.sentence, self.told = folder, sentence, {}
+        self.folder, self.sentence, self.changed = folder, sentence, changed
+        self.told: dict[int, str] = {}
+        self.states: list[str] | None = None
         self.console = console or Console(file=sys.stdout)
         self.live = Live(console=self.console, refresh_per_second=4) if self.console.is_terminal else None
 
     def __enter__(self) -> "Progress":
+        self.update()
         if self.live:
             self.live.start()
         return self
@@ -49,6 +54,10 @@ class Progress:
     def update(self) -> None:
         """Look at the statuses, and show what is new."""
         statuses = self.folder.statuses()
+        states = [status["state"] for status in statuses]
+        if states != self.states:
+            self.changed()
+            self.states = states
         for number, status in enumerate(statuses):
             if status["state"] in ENDED and self.told.get(number) != status["state"]:  # on SLURM a stopped run goes on
                 self.told[number] = status["state"]

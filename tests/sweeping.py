@@ -1,11 +1,14 @@
 """A person at the command line of sweep.py, and the rows of a quick grid."""
 
+import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from running import Lab
+from running import ROOT, Lab
 
 from lab.grids import Cell
 from lab.sweep import main
@@ -51,3 +54,14 @@ class Sweep:
         (run / "config.yaml").write_text(lab.out)
         (run / "overrides.yaml").write_text(yaml.safe_dump({"configs": [CONFIG], "values": overrides}))
         (run / "metrics.csv").write_text("step,test/loss\n9,0.5\n")
+
+
+def a_person(lab: Lab, capsys: pytest.CaptureFixture[str]) -> Iterator[Sweep]:
+    """A person in a folder with a grid of two rows, who leaves the handlers of signals as they were."""
+    (lab.folder / "configs").mkdir()
+    shutil.copy(ROOT / CONFIG, lab.folder / "configs")
+    person = Sweep(lab.folder, capsys)
+    person.write()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield person
+    assert {number: signal.getsignal(number) for number in handlers} == handlers

@@ -35,6 +35,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(version: int, dims: tuple[int, ...] = (16,), name: str = "x") -> Path:
     folder = a_run(Path("runs"), version, config(dims), name=name)
+    typed = (folder / "overrides.yaml").read_text()
+    (folder / "overrides.yaml").write_text(typed.replace("configs/x.yaml", f"configs/{name}.yaml"))
     (folder / "metrics.csv").write_text(CURVE)
     return folder
 
@@ -142,3 +144,49 @@ def test_nothing_to_draw_draws_nothing(folder: Path, draw: object) -> None:
     assert not draw([])
     report.copy_figures({})
     assert not Path("docs").exists()
+
+
+def test_named_runs_alone_are_studied_however_they_are_named(folder: Path) -> None:
+    run(0), run(1, (5,)), run(0, (5,), "y"), run(1, (5,), "y")
+    for named in (
+        "runs/y/version_0",
+        str(folder / "runs" / "y" / "version_0"),
+        str(folder / "runs" / "x" / "version_0"),
+    ):
+        assert report.main([named]) == 0
+        with Path("report/tables.csv").open(newline="") as file:
+            counts = {row["study"]: row["count"] for row in csv.DictReader(file)}
+        assert counts == ({"g": "1", "y": "1"} if "/y/" in named else {"g": "1"})  # a run of the grid is in no other
+    with pytest.raises(LabError, match="runs/nope does not exist"):
+        report.main(["runs/y/version_0", "runs/nope"])
+
+
+def test_a_mistyped_option_is_a_mistake_told_in_one_sentence(folder: Path) -> None:
+    with pytest.raises(LabError, match=r"^unrecognized arguments: --overwriet; see python report.py --help.$"):
+        report.main(["--overwriet"])
+
+
+def test_a_damaged_picture_takes_the_place_of_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "COPIED", {"of_x": ("g", "plain", "maps_*.png")})
+    (run(0) / "figures").mkdir()
+    Path("runs/x/version_0/figures/maps_3.png").touch()
+    assert report.main([]) == 0
+    assert docs() == {"beam_search.png", "x_val_loss.png"}
+
+
+def test_a_value_beside_the_grid_has_the_grids_reference(folder: Path) -> None:
+    (run(0, (7,)) / "metrics.csv").write_text("step,test/rse,test/loss\n3,0.5,0.25\n")
+    assert report.main([]) == 0
+    with Path("report/tables.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["study"], row["metric"], row["label"], row["reference_value"]) == (
+        "x_others",
+        "test/loss",
+        "error",
+        "0.9",
+    )
+    Path("runs/x/version_0/metrics.csv").write_text("step,test/rse\n3,0.5\n")
+    assert report.main([]) == 0
+    with Path("report/tables.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["metric"], row["reference_value"]) == ("test/rse", "")

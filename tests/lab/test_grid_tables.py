@@ -108,3 +108,16 @@ def test_the_best_of_each_column_is_known(folder: Path) -> None:
     study = grid_study(grid(metrics=metrics, columns={"": {}}), folder / "runs")
     assert [[cell.best for cell in row] for row in study.rows] == [[False, True], [True, False]]
     assert (study.name, study.reference, study.command) == ("g", "0.9: the handout", "python sweep.py g.yaml")
+
+
+def test_names_with_bars_and_tags_are_escaped(folder: Path) -> None:
+    a_run(folder / "runs", 0, config([5]))
+    one = grid(rows={"small | <b>": SMALL}, columns={"": {}}, metrics={"test/loss": "|error|"}, title="A <i>")
+    lines = table_of(one, folder / "runs").splitlines()
+    assert [lines[0], lines[2], lines[4]] == [r"### A \<i>", r"|  | \|error\| |", r"| small \| \<b> | 0.25 |"]
+
+
+def test_the_reference_is_of_the_first_metric(folder: Path) -> None:
+    a_run(folder / "runs", 0, config([5]), {"test/loss": 2, "test/acc": 0.9})
+    study = grid_study(grid(metrics={"test/acc": "accuracy", "test/loss": "error"}), folder / "runs")
+    assert study.reference_metric == "test/acc"

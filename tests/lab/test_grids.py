@@ -9,7 +9,7 @@ from grid_runs import CONTENT, LARGE, NOISE, NOISY, SMALL, a_run, config, grid, 
 from running import ROOT, Lab
 
 from lab.errors import LabError
-from lab.grids import Cell, Grid, read_grid
+from lab.grids import Cell, Grid, is_as_stated, read_grid
 from lab.overrides import values_of
 
 GRIDS = sorted((ROOT / "configs" / "grids").glob("*.yaml"))
@@ -59,6 +59,15 @@ def test_what_is_no_grid_is_told_in_a_sentence(folder: Path, content: Any, messa
         ({"rows": {1: {}}}, r"rows of the grid .* must have words as names, but has \[1\]: quote them"),
         ({"seeds": 3}, "seeds of the grid .* must be a list of whole numbers, but it is 3"),
         ({"seeds": ["a"]}, "seeds of the grid"),
+        ({"seeds": [True]}, "seeds of the grid .* must be a list of whole numbers"),
+        ({"seeds": [0, 1, 0]}, r"seeds of the grid .* must name each seed once, but it is \[0, 1, 0\]"),
+        ({"config": [1]}, r'is of the config "\[1\]", which does not exist'),
+        ({"rows": {"a": {"config": [1]}}}, r'is of the config "\[1\]", which does not exist'),
+        ({"versus": [1]}, r'versus of the grid .* must be one of its rows, but it is "\[1\]"'),
+        ({"rows": {"a": {2: 3}}}, "g.yaml sweeps the key 2, which is no word: quote it"),
+        ({"rows": {"a": {"test_after_fit": False}}}, "sweeps test_after_fit, but every run of a grid is tested: leave"),
+        ({"columns": {"a": {"ckpt_path": "x"}}}, "sweeps ckpt_path, but a run begins afresh, or where it was broken"),
+        ({"rows": {"a": {"trainer.default_root_dir": "x"}}}, "sweeps trainer.default_root_dir, but .* looked for in"),
     ],
 )
 def test_a_part_of_another_kind_is_told_in_a_sentence(folder: Path, content: Any, message: str) -> None:
@@ -109,6 +118,17 @@ def test_a_cell_that_replaces_a_class_of_the_config_does_not_expect_its_argument
     given = {"configs": ["configs/x.yaml"], "values": {"model.corruption": None}}
     (run / "overrides.yaml").write_text(yaml.safe_dump(given))
     assert list(clean.runs(clean.cells[0], folder / "runs")) == [0]
+
+
+def test_a_run_is_as_stated_while_its_config_is_but_for_what_was_typed(folder: Path) -> None:
+    run, path = a_run(folder / "runs", 0, config([5], seed=3)), "configs/x.yaml"
+    typed = {**SMALL, "seed_everything": 3, "data.seed": 3, "test_after_fit": True}
+    assert is_as_stated(path, typed, run)
+    assert not is_as_stated(path, {**SMALL, "seed_everything": 4}, run) and not is_as_stated(path, SMALL, run)
+    Path(path).write_text(yaml.safe_dump({**config([7], log_every_n_steps=3), "reference": "another"}))
+    assert is_as_stated(path, typed, run)
+    Path(path).write_text(yaml.safe_dump(config(max_epochs=6)))
+    assert not is_as_stated(path, typed, run) and is_as_stated(path, {**typed, "trainer.max_epochs": 5}, run)
 
 
 def test_a_grid_that_is_not_there_is_told_beside_those_that_are(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import os
-import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from running import DIGITS, SMALL, Lab
 
 from lab.grids import Grid
-from lab.report import all_runs, read_finished, reference_value, write_results, write_tables
+from lab.report import read_finished, reference_value, write_results, write_tables
+from lab.report_markdown import read_results
+from lab.report_reading import all_runs
 
 
 def config(attention: str = "softmax", **others: Any) -> dict[str, Any]:
@@ -93,53 +93,6 @@ def test_another_value_gives_a_row_of_its_own_with_what_was_typed(folder: Path) 
     assert [row[5] for row in rows] == [f"`{command}`", f"`{command}{override}`"]
 
 
-def test_several_values_are_told_in_the_order_of_their_names(folder: Path) -> None:
-    trainer = {**config()["trainer"], "max_epochs": 7}
-    finished_run(folder / "runs", 0, 0.95, config("elu", trainer=trainer))
-    assert rows_of(folder)[0][0] == "x --model.net.attention elu --trainer.max_epochs 7"
-
-
-def test_seeds_machines_and_values_written_another_way_make_no_row(folder: Path) -> None:
-    finished_run(folder / "runs", 0, 0.95, config())
-    trainer = {"max_epochs": 5, "devices": 2, "callbacks": None, "accelerator": "gpu"}
-    data = {
-        "class_path": "datamodules.DigitsDataModule",
-        "init_args": {"seed": 7, "low": 0.0, "kernel": [2.0, 0.0, 1.0]},
-    }
-    finished_run(folder / "runs", 1, 0.97, config(trainer=trainer, data=data, reference=""))
-    ((name, result, seeds, *_),) = rows_of(folder)
-    assert (name, result, seeds) == ("x", "accuracy 0.9600 ± 0.0141", "0, 1")
-
-
-def test_a_number_that_only_the_command_line_reads_as_one_makes_no_row(folder: Path) -> None:
-    (folder / "configs" / "x.yaml").write_text(yaml.safe_dump(config()).replace("low: 0", "low: 1e-3"))
-    ran = config()
-    ran["data"]["init_args"]["low"] = 0.001  # YAML 1.1 asks for 1.0e-3, and train.py does not
-    finished_run(folder / "runs", 0, 0.95, ran)
-    assert [row[0] for row in rows_of(folder)] == ["x"]
-
-
-def test_a_default_that_the_config_does_not_spell_out_makes_no_row(folder: Path) -> None:
-    finished_run(folder / "runs", 0, 0.95, config(monitor="val/loss"))
-    assert [row[0] for row in rows_of(folder)] == ["x"]
-
-
-def test_a_value_that_the_config_does_not_spell_out_makes_a_row(folder: Path) -> None:
-    for version, dropout in enumerate((0.0, 0.5)):
-        ran = config()
-        ran["model"]["init_args"]["net"]["init_args"]["dropout"] = dropout
-        finished_run(folder / "runs", version, 0.95, ran)
-    assert len(rows_of(folder)) == 2  # else the two pass for repeats of each other
-
-
-def test_a_value_with_spaces_is_told_as_one_word(folder: Path) -> None:
-    data = {"class_path": "datamodules.DigitsDataModule", "init_args": {"seed": 0, "low": 0, "kernel": [1.0, 0.5, 1.0]}}
-    finished_run(folder / "runs", 0, 0.95, config(data=data))
-    ((*_, command, _),) = rows_of(folder)
-    *_, key, value = shlex.split(command.strip("`"))  # as a shell would read it
-    assert (key, yaml.safe_load(value)) == ("--data.kernel", [1.0, 0.5, 1.0])
-
-
 @pytest.mark.parametrize(
     ("metric", "score", "reference", "result"),
     [
@@ -159,22 +112,39 @@ def test_a_result_is_named_and_held_against_its_reference(
     assert rows_of(folder)[0][1] == result
 
 
-def test_a_run_with_another_attention_is_told_and_tested_by_that_word(lab: Lab) -> None:
-    (lab.folder / "configs").mkdir()
-    shutil.copy(DIGITS[1], lab.folder / "configs")
-    assert lab("fit", *DIGITS, *SMALL, "--model.net.attention=elu") == 0, lab.err
-    saved = yaml.safe_load((lab.run() / "config.yaml").read_text())
-    assert saved["model"]["init_args"]["net"]["init_args"]["attention"] == "elu"
-    assert lab("test", "--config", str(lab.run() / "config.yaml")) == 0, lab.err
-    assert " --model.net.attention elu " in written(lab.folder)
+def test_a_debug_run_is_a_row_of_its_own(folder: Path) -> None:
+    """Its value is one that the file does not state, and no other run is here that has another."""
+    finished_run(folder / "runs", 0, 0.95, config())
+    before = rows_of(folder)
+    shutil.rmtree(folder / "runs")
+    grid_run(folder, 1, 0.5, {"trainer.limit_train_batches": 1})
+    row, debug = rows_of(folder)
+    assert [row] == before and debug[:2] == [
+        "x --trainer.limit_train_batches 1",
+        "accuracy 0.5000 (below the reference)",
+    ]
+    assert debug[5] == "`python train.py fit --config configs/x.yaml --trainer.limit_train_batches 1`"
+
+
+def test_a_result_that_no_reference_is_known_to_be_of_is_told_by_the_name_of_its_metric(folder: Path) -> None:
+    finished_run(folder / "runs", 0, 3.25, config(monitor="val/bits"), "test/perplexity,test/bits\n9,2,3.25\nstep")
+    assert rows_of(folder)[0][1] == "test/bits 3.25"
+
+
+def test_names_and_references_with_bars_and_tags_are_read_again(folder: Path) -> None:
+    (folder / "configs" / "x.yaml").write_text(yaml.safe_dump(config(reference="0.9 | <b>: |cos|\nof two")))
+    finished_run(folder / "runs", 0, 0.95, config("a|<b>"))
+    text = written(folder)
+    assert "| x --model.net.attention 'a\\|\\<b>' | accuracy 0.9500 | 0 | 0.9 \\| \\<b>: \\|cos\\| of two |" in text
+    assert read_results(text).text == text == written(folder)
 
 
 GRID = Grid("g.yaml", "A grid", "configs/x.yaml", {"test/acc": "accuracy"}, {"": {}}, {"plain": {}}, seeds=[0, 1, 2])
 
 
 def grid_run(folder: Path, seed: int, score: float, typed: dict[str, Any] | None = None) -> None:
-    finished_run(folder / "runs", seed, score, config(**(typed or {})))
-    given = {"configs": ["configs/x.yaml"], "values": {f"a.{key}": value for key, value in (typed or {}).items()}}
+    finished_run(folder / "runs", seed, score, config())
+    given = {"configs": ["configs/x.yaml"], "values": typed or {}}
     (folder / "runs" / "x" / f"version_{seed}" / "overrides.yaml").write_text(yaml.safe_dump(given))
 
 
@@ -188,7 +158,7 @@ def test_the_runs_of_a_grid_are_a_table_of_their_own(folder: Path) -> None:
 
 def test_what_a_config_of_a_grid_does_beside_it_is_a_study_but_no_row_of_the_results(folder: Path) -> None:
     grid_run(folder, 0, 0.9)
-    grid_run(folder, 1, 0.8, {"monitor": "val/acc"})
+    grid_run(folder, 1, 0.8, {"trainer.limit_train_batches": 1})
     finished = read_finished(all_runs(folder / "runs"), folder / "runs", [GRID])
     assert [(study.name, study.title) for study in finished.studies] == [
         ("g", "A grid"),

@@ -63,3 +63,15 @@ def test_pictures_are_taken_as_long_as_there_is_room(tmp_path: Path, room: float
     path = save(tmp_path / "a.png", (40, 40))
     pictures, left_out = within([("a", path)] * 3, int(room * len(saved_picture("a", path).uri)))
     assert (len(pictures), left_out) == (taken, 3 - taken)
+
+
+def test_a_damaged_picture_is_told_and_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, empty, torn = (save(tmp_path / f"{name}.png", (40, 40)) for name in ("whole", "empty", "torn"))
+    empty.write_bytes(b"")
+    torn.write_bytes(whole.read_bytes()[:60])
+    pictures, left_out = within([("a", empty), ("b", torn), ("c", whole)], 10**6)
+    assert [picture.caption for picture in pictures] == ["c"] and left_out == 0  # of those that did not fit
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(" is damaged")[0] for line in told] == [
+        f"Left out: the picture {path}" for path in (empty, torn)
+    ]

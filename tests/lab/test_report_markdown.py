@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.report_markdown import Results, count_seeds, merge, read_results, same_study, title_of
+from lab.report_markdown import Results, count_seeds, escaped, merge, read_results, same_study, title_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,3 +85,29 @@ def test_a_row_is_replaced_where_there_are_as_many_seeds():
 @pytest.mark.parametrize(("told", "count"), [("0", 1), ("0, 1, 4", 3), ("0–2", 3), ("0–2, 7", 4), ("", 0)])
 def test_seeds_are_counted(told: str, count: int):
     assert count_seeds(told) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a | b", r"a \| b"),
+        (r"largest \|cos\| of two", r"largest \|cos\| of two"),  # as the grids have it
+        ("<script> and k < 20", r"\<script> and k < 20"),
+        ("`fit --a '<b>|c'` <i>", r"`fit --a '<b>\|c'` \<i>"),
+        ("two\n  lines", "two lines"),
+    ],
+)
+def test_what_would_break_a_table_is_escaped_once(text: str, written: str):
+    assert escaped(text) == escaped(escaped(text)) == written
+
+
+def test_a_row_with_bars_is_read_as_it_was_written():
+    cells = [escaped(cell) for cell in ("x | y", "accuracy 0.9", "0", "|cos|: a\\", "1 min", "`a | b`", "<A>")]
+    text = Results({cells[0]: cells}).text
+    assert read_results(text).rows == {cells[0]: cells} and read_results(text).text == text
+
+
+def test_a_section_with_a_bar_in_its_heading_loses_nothing():
+    old, new = (section("one", 2, *values).replace("row 1", r"row \| 1") for values in (("0.5", "0.6"), ("0.9", "–")))
+    _, kept = merge(results(old), [], [new])
+    assert kept == [r'the section "one" has values where no run is here: row \| 1']

@@ -125,6 +125,17 @@ def test_a_reproduction_tells_who_passed(tmp_path: Path, study: Study) -> None:
     assert "Studies" not in Page((tmp_path / "alone.html").read_text()).words
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"machine": "m", "outcomes": {"a": {}}}'])
+def test_a_damaged_reproduction_is_told_and_left_out(
+    tmp_path: Path, study: Study, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "full.json"
+    file.write_text(text)
+    _, page = page_of(tmp_path, study, reproduced=[file])
+    assert "A grid" in page.words and "Reproduction" not in page.words
+    assert "full.json is damaged, so that no reproduction is known: run `make reprod" in capsys.readouterr().out
+
+
 def test_pictures_beyond_the_limit_are_left_out_and_counted(tmp_path: Path, study: Study) -> None:
     _, page = page_of(tmp_path, study, limit=10)
     assert "img" not in page.tags and "1 more would make this page too large" in page.words

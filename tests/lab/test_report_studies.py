@@ -28,8 +28,14 @@ def test_values_are_told_as_mean_and_spread(values: tuple[float, ...], told: str
         ("test/boundary_f", True),
         ("test/loss", False),
         ("test/bits_per_char", False),
+        ("test/accuracy", True),
+        ("test/pixel_error", False),
+        ("pca/angle", False),
+        ("pca/residual", False),
+        ("pca/orthonormality", False),
         ("pca/optimum", None),
-        ("superposition/overlap", None),
+        ("superposition/overlap", None),  # a network that keeps more features lets them overlap more
+        ("superposition/kept", None),
     ],
 )
 def test_the_name_of_a_metric_says_whether_more_is_better(metric: str, more: bool | None) -> None:
@@ -73,14 +79,18 @@ def test_rows_with_other_data_are_not_held_against_each_other(tmp_path: Path) ->
     assert not any(best(with_best(cells(0.9), {("row 0", ""): runs["row 0", ""]})))
 
 
-def test_an_experiment_is_a_study_with_a_row_for_what_was_typed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the file configs/x.yaml."""
     monkeypatch.chdir(tmp_path)
-    path = write_config(tmp_path) / "configs" / "x.yaml"
+    return write_config(tmp_path)
+
+
+def test_an_experiment_is_a_study_with_a_row_for_what_was_typed(folder: Path) -> None:
+    path = folder / "configs" / "x.yaml"
     path.write_text("# What it is.\n# And how long it takes.\n" + path.read_text())
-    runs = [a_run(tmp_path / "runs", seed, config(seed=seed), {"test/acc": 0.5 + seed / 4}) for seed in range(2)]
-    runs.append(a_run(tmp_path / "runs", 2, config([5]), {"test/acc": 0.25}))
+    runs = [a_run(folder / "runs", seed, config(seed=seed), {"test/acc": 0.5 + seed / 4}) for seed in range(2)]
+    runs.append(a_run(folder / "runs", 2, config([5]), {"test/acc": 0.25}))
     (study,) = experiment_studies(runs)
     assert [(row[0].row, row[0].values, row[0].best) for row in study.rows] == [
         ("as the config states", (0.5, 0.75), True),
@@ -89,3 +99,42 @@ def test_an_experiment_is_a_study_with_a_row_for_what_was_typed(
     assert (study.name, study.reference, study.repeats) == ("x", "0.9: the handout", "1–2")
     assert study.notes == ["What it is. And how long it takes."]
     assert study.all_runs == runs
+
+
+@pytest.mark.parametrize(
+    ("metrics", "metric", "label", "held"),
+    [
+        ({"test/loss": 1, "probe/test_acc": 2}, "probe/test_acc", "accuracy of a linear probe", "probe/test_acc"),
+        ({"test/perplexity": 1, "test/bits": 2}, "test/bits", "test/bits", ""),  # the twin of the monitor
+        ({"test/other": 1}, "test/other", "test/other", ""),
+    ],
+)
+def test_any_test_is_a_result_and_only_a_usual_one_is_what_the_reference_is_of(
+    folder: Path, metrics: dict[str, float], metric: str, label: str, held: str
+) -> None:
+    (study,) = experiment_studies([a_run(folder / "runs", 0, {**config(), "monitor": "val/bits"}, metrics)])
+    ((cell,),) = study.rows
+    assert (cell.metric, cell.label, study.reference_metric) == (metric, label, held)
+
+
+def test_the_result_of_a_config_of_a_grid_is_the_grids_where_it_was_measured(folder: Path) -> None:
+    result = {"x": ("test/loss", "error")}
+    runs = [a_run(folder / "runs", 0, config(), {"test/rse": 0.5, "test/loss": 0.25})]
+    (study,) = experiment_studies(runs, result)
+    assert (study.rows[0][0].metric, study.rows[0][0].label, study.reference_metric) == (
+        "test/loss",
+        "error",
+        "test/loss",
+    )
+    (study,) = experiment_studies([a_run(folder / "runs", 1, config(), {"test/rse": 0.5})], result)
+    assert (study.rows[0][0].metric, study.reference_metric) == ("test/rse", "test/loss")  # the reference is of no cell
+
+
+def test_runs_of_two_files_with_one_name_are_a_study_whose_rows_say_so(folder: Path) -> None:
+    runs = [a_run(folder / "runs", version, config(seed=version), {"test/acc": 0.5}) for version in range(2)]
+    (runs[0] / "overrides.yaml").write_text(yaml.safe_dump({"configs": ["a/x.yaml"], "values": {}}))
+    (study,) = experiment_studies(runs)
+    assert [row[0].row for row in study.rows] == ["as the config states", "--config a/x.yaml"]
+    assert study.command == "python train.py fit --config configs/x.yaml"
+    (study,) = experiment_studies(runs[:1])
+    assert study.rows[0][0].row == "as the config states" and study.command.endswith("--config a/x.yaml")

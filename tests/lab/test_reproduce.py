@@ -12,7 +12,7 @@ from running import ROOT
 
 from lab.expectations import Experiment
 from lab.reproduce import ROOMS, judged, main
-from lab.sweep_folder import SweepFolder
+from lab.sweep_folder import Run, SweepFolder, new_sweep_path
 from train import ROOMS as PACKAGES
 
 CONFIG = "configs/autoencoder_digits.yaml"
@@ -71,7 +71,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
         def run_one(words: list[str], rooms: list[str], log: Path) -> tuple[int, None]:
             commands.append(words)
             log.write_text(f"Seed set to 0\n{no_data}\n\n")
-            return (130 if ctrl_c else int(bool(no_data))), None
+            return (130 if ctrl_c else 2 if "Error" in no_data else int(bool(no_data))), None
 
         monkeypatch.setattr("lab.reproduce.LocalJobs", Jobs)
         monkeypatch.setattr("lab.reproduce.run_one", run_one)
@@ -135,6 +135,28 @@ def test_missing_data_are_no_failure_and_told_in_their_own_sentence(
     assert "no data  away: MNIST is not in data: put it there. (0 s)\n1 no data in" in capsys.readouterr().out
 
 
+def test_data_that_cannot_be_read_for_another_reason_are_one(folder: Path, ran: Callable) -> None:
+    Path("runs/reproduce").mkdir(parents=True)
+    Path("runs/reproduce/full.json").write_text('{"machine":')  # nor does a damaged file of before stop it
+    ran(no_data="error: KeyError: 'images'")
+    assert main(["--full", "--only", "away"]) == 1
+    assert {name: (of["status"], of["note"]) for name, of in outcomes("full").items()} == {
+        "away": ("failed", "KeyError: 'images'")
+    }
+
+
+def test_what_is_still_under_way_is_not_started_twice(
+    folder: Path, ran: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands = ran()
+    main(["--only", "one"])
+    under_way = Run("one", commands[0])
+    SweepFolder(new_sweep_path(Path("runs/reproduce")), [under_way]).claim(0, 0)  # by this process
+    capsys.readouterr()
+    assert main([]) == 1 and len(commands) == 1
+    assert "error: the run 000_one of runs/reproduce/sweep_1 is still under way in process" in capsys.readouterr().err
+
+
 def test_every_experiment_is_told_and_written(folder: Path, ran: Callable, capsys: pytest.CaptureFixture[str]) -> None:
     commands = ran()
     assert main(["--jobs", "1"]) == 1
@@ -169,12 +191,13 @@ def test_a_part_keeps_the_outcomes_of_the_others(folder: Path, ran: Callable) ->
 
 
 def test_mistakes_are_told_in_a_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--only", "onne"]) == 1
-    told = 'error: "onne" is no experiment of this budget; did you mean "one"?; there are one, two.\n'
-    assert capsys.readouterr().err == told
-    with pytest.raises(SystemExit):
-        main(["--jobs", "0"])
-    assert "--jobs must be at least 1, but it is 0." in capsys.readouterr().err
+    for words, told in (
+        (["--only", "onne"], '"onne" is no experiment of this budget; did you mean "one"?; there are one, two.'),
+        (["--jobs", "0"], "--jobs must be at least 1, but it is 0; see python -m lab.reproduce --help."),
+        (["--ful"], "unrecognized arguments: --ful; see python -m lab.reproduce --help."),
+    ):
+        assert main(words) == 1
+        assert capsys.readouterr().err == f"error: {told}\n"
 
 
 @pytest.mark.parametrize(("words", "left"), [([], "--only two"), (["--full"], "--full --only one two away")])
@@ -194,6 +217,7 @@ def test_a_stopped_run_is_no_outcome_and_goes_on_the_next_time(
     ran(state="stopped", ctrl_c=True)
     assert main(["--only", "one"]) == 130
     assert not Path("runs/reproduce/reduced.json").exists()
+    shutil.copy(CONFIG, "runs/x/version_1/config.yaml")
     (Path("runs/x/version_1/checkpoints")).mkdir()
     Path("runs/x/version_1/checkpoints/last.ckpt").touch()
     began: list[Path | None] = []

@@ -1,11 +1,12 @@
 """A requeued SLURM job finds the run that it was doing."""
 
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 
-from lab.requeue import requeued_checkpoint, slurm_job
+from lab.requeue import begun_checkpoint, requeued_checkpoint, slurm_job
 
 TYPED = {"configs": ["configs/x.yaml"], "values": {"model.net.depth": 2}}
 
@@ -29,6 +30,15 @@ def test_the_run_of_the_job_is_found_among_others(tmp_path: Path, monkeypatch: p
     a_run(tmp_path, 2, "7", checkpoint=False)
     assert requeued_checkpoint(tmp_path, "x", typed) == run / "checkpoints" / "last.ckpt"
     assert requeued_checkpoint(tmp_path, "x", {**typed, "values": {}}) is None  # another run of the same job
+
+
+def test_the_newest_run_of_the_same_words_is_found_whichever_job_did_it(tmp_path: Path) -> None:
+    assert begun_checkpoint(tmp_path, "x", TYPED) is None
+    runs = [a_run(tmp_path, version, job) for version, job in enumerate("78")]
+    assert begun_checkpoint(tmp_path, "x", TYPED) == runs[1] / "checkpoints" / "last.ckpt"
+    assert begun_checkpoint(tmp_path, "x", {**TYPED, "configs": ["configs/y.yaml"]}) is None
+    os.utime(runs[1] / "overrides.yaml", (0, 0))
+    assert begun_checkpoint(tmp_path, "x", TYPED, since=1.0) == runs[0] / "checkpoints" / "last.ckpt"
 
 
 @pytest.mark.parametrize("restarts", ["", "0"])

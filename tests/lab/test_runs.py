@@ -5,7 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab.errors import LabError
-from lab.runs import drop_if_empty, load_run, new_run_dir, read_metrics, run_of_checkpoint, run_versions
+from lab.runs import (
+    drop_if_empty,
+    from_here,
+    load_run,
+    new_run_dir,
+    read_metrics,
+    run_of_checkpoint,
+    run_versions,
+    score_metric,
+)
 
 
 def test_versions_count_as_numbers(tmp_path):
@@ -56,3 +65,35 @@ def test_a_run_that_only_opened_its_loggers_leaves_nothing(tmp_path):
         (run / name).write_text("")
         drop_if_empty(run)
         assert (tmp_path / "runs").exists() == kept
+
+
+@pytest.mark.parametrize("text", ["step,a\n1,two\n", "a\n1\n", "step,a\n,1\n", "step,a\n1,2,3\n", "step,a\n1,\udcff\n"])
+def test_damaged_metrics_are_named(tmp_path, text):
+    (tmp_path / "metrics.csv").write_text(text, errors="surrogateescape")
+    with pytest.raises(LabError, match=r"metrics.csv is damaged: a row of it is no step with numbers"):
+        read_metrics(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "preferred", "chosen"),
+    [
+        ("val/iou", (), "test/iou"),
+        ("val/iou", ("no/such", "train/loss"), "train/loss"),
+        ("train/loss", (), "test/loss"),
+        ("", (), "test/loss"),
+    ],
+)
+def test_the_score_of_a_run_is_preferred_or_the_twin_of_its_monitor_or_usual(monitor, preferred, chosen):
+    measured = ["train/loss", "test/loss_replica_0", "test/bits", "test/iou", "test/loss"]
+    assert score_metric(measured, monitor, preferred) == chosen
+
+
+def test_any_test_is_a_score_and_without_one_there_is_none():
+    assert score_metric(["train/loss", "test/bits_replica_0", "test/bits"]) == "test/bits"
+    assert score_metric(["train/loss", "val/loss"], "val/loss") is None
+
+
+def test_a_path_below_the_working_directory_is_told_from_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(from_here(tmp_path / "runs" / "x")) == str(from_here("./runs/x")) == "runs/x"
+    assert str(from_here("/elsewhere/x")) == "/elsewhere/x"

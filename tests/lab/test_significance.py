@@ -37,3 +37,13 @@ def test_values_that_do_not_vary_cannot_be_tested() -> None:
 
 def test_values_that_are_no_numbers_are_told() -> None:
     assert compare_means("a", [1.0, math.nan], "b", [2.0, 3.0]) == "a − b: not all results are finite."
+
+
+def test_small_values_are_told_to_two_digits_of_their_standard_error() -> None:
+    ones, others = [1.21e-5, 1.25e-5, 1.23e-5], [3.0e-5, 3.1e-5, 3.2e-5]
+    assert compare_means("a", ones, "b", others).startswith(
+        "a − b: -1.87e-05, 95 % interval -2.106e-05 to -1.634e-05 ("
+    )
+    assert compare_means("a", [1e-5, 1e-5], "b", [3e-5, 3e-5]) == "a − b: -2e-05; neither varies over its repeats."
+    shifted = [0.5 + value for value in ones]
+    assert compare_means("a", shifted, "b", others).startswith("a − b: 0.4999813, 95 % interval 0.49997894 to 0.4999")

@@ -1,39 +1,28 @@
-"""The command that runs what is missing of a grid: what it starts, what it says, and sweeps for real."""
+"""The command that runs what is missing of a grid: what it starts, and what it says; tests/test_sweeps.py sweeps."""
 
 import os
+import runpy
 import shlex
-import shutil
 import signal
-import threading
-import time
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 from running import ROOT, Lab
-from sweeping import CONFIG, NOISY, QUICK, Sweep
+from sweeping import CONFIG, NOISY, QUICK, Sweep, a_person
 
-from lab import read_metrics
 from lab.grids import read_grid
 from lab.sweep import missing_runs
 from lab.sweep_folder import SweepFolder
 
-BROKEN = {**QUICK, "model.corruption.std": -1}
-KILLED = {**NOISY, "trainer.callbacks": [{"class_path": "hindrances.Killed"}]}
-
 
 @pytest.fixture
-def sweep(lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweep]:
-    (lab.folder / "configs").mkdir()
-    shutil.copy(ROOT / CONFIG, lab.folder / "configs")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))  # for hindrances.py
-    person = Sweep(lab.folder, capsys)
-    person.write()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield person
-    assert {number: signal.getsignal(number) for number in handlers} == handlers
+def sweep(lab: Lab, capsys: pytest.CaptureFixture[str]) -> Iterator[Sweep]:
+    yield from a_person(lab, capsys)
 
 
 @pytest.fixture
@@ -52,7 +41,8 @@ def ended_as(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
                 for number, run in enumerate(self.folder.runs):
                     self.folder.claim(number, 0)
                     words_of_runs.append(run.words)
-                    self.folder.end(number, (states or {}).get(run.name, "done"), error="error: it is wrong")
+                    if (state := (states or {}).get(run.name, "done")) != "running":
+                        self.folder.end(number, state, error="error: it is wrong")
                 if ctrl_c:
                     signal.raise_signal(signal.SIGTERM)
 
@@ -139,6 +129,7 @@ def test_a_finished_grid_starts_nothing(sweep: Sweep, lab: Lab, ended_as: Callab
     words = ended_as()
     assert sweep() == 0 and words == [] and sweep.err == ""
     assert sweep.out == "A grid: 2 runs, 2 of them finished.\n"
+    assert sweep("--dry-run") == 0 and sweep.out == "A grid: 2 runs, 2 of them finished.\n"
 
 
 def test_a_run_that_was_stopped_is_left_to_the_same_command(sweep: Sweep, ended_as: Callable) -> None:
@@ -148,6 +139,66 @@ def test_a_run_that_was_stopped_is_left_to_the_same_command(sweep: Sweep, ended_
     ended_as({"quiet": "stopped"}, ctrl_c=True)
     assert sweep() == 130
     assert "Stopping.\n" in sweep.out and "the same command goes on with what is missing" in sweep.out
+
+
+def test_what_an_earlier_sweep_still_does_is_not_started_again(sweep: Sweep, ended_as: Callable) -> None:
+    ended_as({"quiet": "running"})
+    assert sweep() == 1
+    words = ended_as()
+    sentence = f"is still under way in process {os.getpid()}: wait for its end, or let it save and stop with kill "
+    for command in ([], ["--dry-run"]):
+        assert sweep(*command) == 1 and words == [] and sweep.out == ""
+        assert sweep.err.startswith("error: the run 000_quiet of runs/autoencoder_digits/sweep_0 ")
+        assert sentence in sweep.err and sweep.err.count("\n") == 1
+    sweep.write(rows={"noisy": NOISY})
+    assert sweep() == 0 and len(words) == 1
+
+
+def test_sweep_yaml_tells_at_every_moment_how_far_the_runs_are(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[list[str]] = []
+
+    class Jobs:
+        def __init__(self, folder: SweepFolder, rooms: list[str], jobs: int) -> None:
+            self.folder, self.steps = folder, iter([(0, ""), (0, "done"), (1, ""), (1, "failed")])
+
+        def start(self) -> None:
+            self._look()
+
+        def ended(self) -> bool:
+            if told[1:]:
+                self._look()
+            number, state = next(self.steps, (None, ""))
+            if number is None:
+                return True
+            self.folder.end(number, state) if state else self.folder.claim(number, 0)
+            told.append([])
+            return False
+
+        def _look(self) -> None:
+            told.append([run["state"] for run in sweep.summary()["runs"]])
+
+    monkeypatch.setattr("lab.sweep.LocalJobs", Jobs)
+    monkeypatch.setattr("lab.sweep_jobs.SECONDS_BETWEEN", 0.0)
+    assert sweep() == 1
+    assert [states for states in told if states] == [
+        *(["waiting", "waiting"], ["running", "waiting"], ["done", "waiting"], ["done", "running"], ["done", "failed"])
+    ]
+
+
+@pytest.mark.parametrize("moment", ["the imports", "the command"])
+def test_ctrl_c_before_anything_runs_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], moment: str
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    rooms = ModuleType("train")
+    rooms.__dict__.update({"__getattr__": interrupt} if moment == "the imports" else {"ROOMS": ()})
+    monkeypatch.setitem(sys.modules, "train", rooms)
+    monkeypatch.setattr("lab.sweep.main", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "sweep.py"), run_name="__main__")
+    assert ended.value.code == 130 and capsys.readouterr() == ("", "Stopped by Ctrl-C.\n")
 
 
 @pytest.mark.parametrize(
@@ -165,6 +216,12 @@ def test_a_run_that_was_stopped_is_left_to_the_same_command(sweep: Sweep, ended_
         (["--config", CONFIG, "--seeds", "0", "--slurm", "time=5"], "--slurm goes with --executor slurm; see"),
         (["grid.yaml", "--seeds", "0"], "--grid and --seeds go with --config; grid.yaml states its own; see"),
         ([], "give either a file of configs/grids, or --config with --grid or --seeds; see"),
+        (
+            ["--config", CONFIG, "--config", CONFIG, "--seeds", "0"],
+            "--config is typed twice, but a sweep takes it once",
+        ),
+        (["--config", CONFIG, "--seeds", "0", "--seeds=1"], "--seeds is typed twice, but a sweep takes it once; see"),
+        (["--config", CONFIG, "--grid", "test_after_fit=false"], "--grid sweeps test_after_fit, but every run"),
         (["grid.yaml", "--config", CONFIG], "give either a file of configs/grids, or --config with"),
     ],
 )
@@ -181,48 +238,3 @@ def test_where_there_is_no_slurm_it_is_told(sweep: Sweep, monkeypatch: pytest.Mo
         sweep.err
         == "error: --executor slurm needs sbatch and srun, which are not here: use a login node of the cluster.\n"
     )
-
-
-def test_a_sweep_goes_on_after_a_failure_and_after_a_killed_process(sweep: Sweep, ended_as: Callable, lab: Lab) -> None:
-    sweep.write(rows={"broken": BROKEN, "killed": KILLED, "quiet": QUICK})
-    assert sweep() == 1
-    assert "] broken: FAILED in " in sweep.out and "] killed: FAILED in " in sweep.out
-    assert "] quiet: done in " in sweep.out and ", test/loss 0." in sweep.out
-    broken, killed = sweep.err.splitlines()
-    log = Path("runs", "autoencoder_digits", "sweep_0", "000_broken.log")
-    assert broken.startswith("failed: broken: error: ") and broken.endswith(f" (see {log})")
-    assert "std must be a finite number ≥ 0, but it is -1" in broken
-    assert "failed: killed: its process was killed, or ran out of memory (see " in killed
-    done = sweep.summary()["runs"][2]
-    assert len(read_metrics(done["run"])["test/loss"][1]) == 1 and done["state"] == "done"
-    assert "test/loss" in log.with_name("002_quiet.log").read_text()
-    words = ended_as()
-    assert sweep() == 0
-    assert ["std=-1" in " ".join(typed) for typed in words] == [True, False]
-
-
-def test_a_stopped_sweep_goes_on_with_the_run_that_was_under_way(sweep: Sweep, tmp_path: Path) -> None:
-    slow = tmp_path / "slow"
-    slow.touch()
-    callback = {"class_path": "hindrances.SlowWhile", "init_args": {"path": str(slow)}}
-    sweep.write(rows={"quiet": {**QUICK, "trainer.limit_train_batches": 1.0, "trainer.callbacks": [callback]}})
-
-    def stop() -> None:
-        log, until = Path("runs", "autoencoder_digits", "sweep_0", "000_quiet.log"), time.monotonic() + 60
-        while time.monotonic() < until and not (log.is_file() and "params" in log.read_text()):
-            time.sleep(0.1)
-        time.sleep(1)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=stop).start()
-    assert sweep() == 130
-    assert "Stopping: the runs under way save their last checkpoint." in sweep.out
-    assert "] quiet: stopped in " in sweep.out and sweep.summary()["runs"][0]["state"] == "stopped"
-    slow.unlink()
-    assert sweep("--dry-run") == 0
-    checkpoint = Path(sweep.summary()["runs"][0]["run"], "checkpoints", "last.ckpt")
-    assert sweep.out.rstrip().endswith(f"--ckpt_path={checkpoint}")
-    assert sweep() == 0
-    assert sweep.summary(1)["runs"][0]["run"] == str(checkpoint.parent.parent)
-    assert f"Checkpoint: {checkpoint}" in Path("runs/autoencoder_digits/sweep_1/000_quiet.log").read_text()
-    assert sweep() == 0 and "1 runs, 1 of them finished" in sweep.out

@@ -1,23 +1,94 @@
 """A sweep on disk: who does which run, how far each is, and which are gone on with."""
 
-import json
 from pathlib import Path
 
 import pytest
+import yaml
+from grid_runs import config, write_config
 
-from lab.sweep_folder import Run, SweepFolder, last_checkpoint, new_sweep_path, read_status, stopped_runs, to_continue
+from lab.errors import LabError
+from lab.sweep_folder import Run, SweepFolder, new_sweep_path, refuse_running, stopped_runs, to_continue
+from lab.sweep_process import this_process
+
+SMALL, LARGE = (["fit", "--config", "configs/x.yaml", f"--model.net.hidden_dims=[{width}]"] for width in (5, 6))
+ROOT = Path("runs", "x")
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> SweepFolder:
-    return SweepFolder(new_sweep_path(tmp_path / "x"), [Run("depth=1, a/b", ["--depth=1"]), Run("two", ["--depth=2"])])
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepFolder:
+    """The first sweep of configs/x.yaml: two widths of the network."""
+    monkeypatch.chdir(write_config(tmp_path))
+    return a_sweep()
 
 
-def a_checkpoint(root: Path, version: int = 0) -> Path:
-    path = root / f"version_{version}" / "checkpoints" / "last.ckpt"
+def a_sweep() -> SweepFolder:
+    return SweepFolder(new_sweep_path(ROOT), [Run("depth=1, a/b", SMALL), Run("two", LARGE)])
+
+
+def a_checkpoint(version: int, width: int = 5) -> Path:
+    """The ``last.ckpt`` of a run of one of the two widths."""
+    path = ROOT / f"version_{version}" / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True)
     path.touch()
+    (path.parent.parent / "config.yaml").write_text(yaml.safe_dump(config([width])))
     return path
+
+
+def test_what_was_broken_off_is_gone_on_with_unless_its_config_changed_meanwhile(folder: SweepFolder) -> None:
+    folder.claim(0, 0)
+    folder.end(0, "stopped", run=str(a_checkpoint(0).parent.parent))
+    assert list(stopped_runs(ROOT)) == [tuple(SMALL)]
+    edited = config(max_epochs=7)
+    Path("configs/x.yaml").write_text(yaml.safe_dump(edited))
+    assert stopped_runs(ROOT) == {}
+    (ROOT / "version_0" / "config.yaml").write_text(yaml.safe_dump({**edited, "seed_everything": 4}))
+    assert stopped_runs(ROOT) == {}  # another seed than that of the config
+    Path("configs/x.yaml").unlink()
+    assert stopped_runs(ROOT) == {}
+
+
+def test_a_killed_run_is_gone_on_with_and_one_that_failed_is_not(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.sweep_folder.this_process", lambda: {**this_process(), "since": "another"})
+    for number, checkpoint in enumerate((a_checkpoint(0), a_checkpoint(1, 6))):
+        folder.claim(number, 0)
+        folder.end(number, "running", checkpoint=str(checkpoint))  # killed together with sweep.py
+    assert list(stopped_runs(ROOT)) == [tuple(SMALL), tuple(LARGE)]
+    folder.end(0, "failed", lost=True)
+    folder.end(1, "failed")
+    assert list(stopped_runs(ROOT)) == [tuple(SMALL)]
+
+
+def test_a_run_that_is_under_way_is_neither_gone_on_with_nor_started_again(folder: SweepFolder) -> None:
+    a_checkpoint(0)
+    folder.claim(0, 0)
+    assert stopped_runs(ROOT) == {}
+    refuse_running(ROOT, [LARGE])
+    number = this_process()["process"]
+    message = f"the run 000_depth=1_a_b of {folder.path} is still under way in process {number}: .* with kill {number},"
+    with pytest.raises(LabError, match=message):
+        refuse_running(ROOT, [SMALL, LARGE])
+    folder.end(0, "done")
+    refuse_running(ROOT, [SMALL, LARGE])
+
+
+def test_so_is_one_whose_slurm_job_waits_or_was_put_back(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr("lab.sweep_folder.queued", lambda jobs: asked.append(jobs) or {"12_1", "13", "12_0", "12"})
+    folder.submitted(1, "12_1")
+    assert folder.status(1) == {"state": "waiting", "words": LARGE, "checkpoint": "", "slurm_job": "12_1"}
+    with pytest.raises(LabError, match=r"001_two .* in SLURM job 12_1: .* stop with scancel 12_1, and give"):
+        refuse_running(ROOT, [LARGE])
+    monkeypatch.setenv("SLURM_JOB_ID", "13")
+    folder.begin(1, a_checkpoint(0, 6))
+    folder.submitted(1, "12_1")  # comes late
+    folder.end(1, "stopped")
+    with pytest.raises(LabError, match="in SLURM job 13"):
+        refuse_running(ROOT, [LARGE])
+    assert stopped_runs(ROOT) == {} and asked == [["12_1"], ["13"], ["13"]]
+    monkeypatch.setattr("lab.sweep_folder.queued", lambda jobs: set())
+    assert list(stopped_runs(ROOT)) == [tuple(LARGE)]
 
 
 def test_each_sweep_has_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -32,32 +103,26 @@ def test_a_run_is_claimed_by_one_worker(folder: SweepFolder) -> None:
     assert [(status["state"], status["worker"]) for status in folder.statuses()] == [("running", 3), ("running", 4)]
     folder.end(0, "done", score="test/acc 1")
     status = folder.status(0)
-    assert status["state"] == "done" and status["words"] == ["--depth=1"] and 0 <= status["seconds"] < 5
+    assert status["state"] == "done" and status["words"] == SMALL and 0 <= status["seconds"] < 5
     assert status["score"] == "test/acc 1" and folder.log(0).name == "000_depth=1_a_b.log"
 
 
-def test_a_status_that_is_just_being_written_is_of_a_running_run(tmp_path: Path) -> None:
-    (tmp_path / "s.json").touch()
-    assert read_status(tmp_path / "s.json") == {"state": "running"}
-
-
-def test_a_stopped_run_is_gone_on_with_where_it_was_stopped_last(tmp_path: Path, folder: SweepFolder) -> None:
-    root, first, second = tmp_path / "x", a_checkpoint(tmp_path / "x", 0), a_checkpoint(tmp_path / "x", 1)
+def test_of_several_sweeps_the_last_counts(folder: SweepFolder) -> None:
+    first, second = a_checkpoint(0), a_checkpoint(1, 6)
     for number, checkpoint in enumerate((first, second)):
         folder.claim(number, 0)
         folder.end(number, "stopped", run=str(checkpoint.parent.parent))
-    assert stopped_runs(root) == {("--depth=1",): first, ("--depth=2",): second}
-    later = SweepFolder(new_sweep_path(root), folder.runs)
+    assert stopped_runs(ROOT) == {tuple(SMALL): first, tuple(LARGE): second}
+    later = a_sweep()
     later.claim(0, 0)
     later.end(0, "failed", run="")
-    later.claim(1, 0)  # its process was killed: what it was before holds
-    assert stopped_runs(root) == {("--depth=2",): second}
+    assert stopped_runs(ROOT) == {tuple(LARGE): second}
     second.unlink()
-    assert stopped_runs(root) == {}
+    assert stopped_runs(ROOT) == {}
 
 
-def test_a_task_that_begins_again_goes_on(tmp_path: Path, folder: SweepFolder) -> None:
-    checkpoint = a_checkpoint(tmp_path)
+def test_a_task_that_begins_again_goes_on(folder: SweepFolder) -> None:
+    checkpoint = a_checkpoint(0)
     assert to_continue(folder, 0) is None
     folder.begin(0, None)
     assert to_continue(folder, 0) is None
@@ -65,10 +130,6 @@ def test_a_task_that_begins_again_goes_on(tmp_path: Path, folder: SweepFolder) -
     assert to_continue(folder, 0) == checkpoint
     folder.begin(0, checkpoint)  # and is killed
     assert to_continue(folder, 0) == checkpoint
-    assert folder.runs[0].words_from(checkpoint) == ["--depth=1", f"--ckpt_path={checkpoint}"]
-
-
-@pytest.mark.parametrize("state", ["done", "failed", "running", "waiting"])
-def test_nothing_but_a_stopped_run_has_a_checkpoint_to_go_on_from(tmp_path: Path, state: str) -> None:
-    run = a_checkpoint(tmp_path).parent.parent
-    assert last_checkpoint(json.loads(json.dumps({"state": state, "run": str(run)}))) is None
+    assert folder.runs[0].words_from(checkpoint) == [*SMALL, f"--ckpt_path={checkpoint}"]
+    later = SweepFolder(new_sweep_path(ROOT), [Run("one", SMALL, checkpoint=checkpoint)])
+    assert to_continue(later, 0) == checkpoint

@@ -7,9 +7,10 @@ import pytest
 from grid_runs import a_run, config, write_config
 from running import ROOT
 
+from lab.arguments import short_names
 from lab.errors import LabError
 from lab.grids import Cell
-from lab.sweep_grids import check_keys, read_seeds, short_names, split_values, typed_grid
+from lab.sweep_grids import check_keys, read_seeds, split_values, typed_grid
 from train import ROOMS
 
 CLASSES = {"LSTM": "nets.LSTM"}
@@ -81,6 +82,10 @@ def test_seeds_alone_are_a_sweep(folder: Path) -> None:
         (["a=[1"], None, r'has a value in "a=\[1" that is no valid YAML'),
         (["a=1", "a=2"], None, "names a twice: give all its values behind one ="),
         (["a=1,1"], None, "states a value twice: a=1,1"),
+        (["config=configs/x.yaml,configs/y.yaml"], None, "--grid sweeps no config: a row of a grid file may name one"),
+        (["test_after_fit=true,false"], None, "--grid sweeps test_after_fit, but every run of a grid is tested: leave"),
+        (["--ckpt_path=best,last"], "0..1", "--grid sweeps ckpt_path, but a run begins afresh"),
+        (["trainer.default_root_dir=a,b"], None, "--grid sweeps trainer.default_root_dir, but the runs of a grid are"),
         (["data.seed=1,2"], "0..1", "names data.seed, which --seeds sets too"),
         ([], None, "nothing is swept: add --grid key=value,value or --seeds 0..4"),
     ],

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,6 +39,7 @@ class Jobs:
         ({}, True, 0, 3, ""),
         ({2: signal.SIGINT}, False, 1, 3, "Stopping.\n"),
         ({2: signal.SIGTERM}, False, 1, 3, "Stopping.\n"),
+        ({1: signal.SIGHUP, 2: signal.SIGHUP}, False, 1, 3, "Stopping.\n"),
         (
             {1: signal.SIGINT, 2: signal.SIGINT},
             False,
@@ -45,7 +48,7 @@ class Jobs:
             "Stopping.\nStopped at once; what",
         ),
     ],
-    ids=["to the end", "Ctrl-C", "SIGTERM", "Ctrl-C twice"],
+    ids=["to the end", "Ctrl-C", "SIGTERM", "SIGHUP twice, as a shell says it", "Ctrl-C twice"],
 )
 def test_the_runs_are_told_once_and_waited_for_unless_a_person_insists(
     tmp_path: Path,
@@ -58,9 +61,35 @@ def test_the_runs_are_told_once_and_waited_for_unless_a_person_insists(
     said: str,
 ) -> None:
     monkeypatch.setattr("lab.sweep_jobs.SECONDS_BETWEEN", 0.01)
-    before = signal.getsignal(signal.SIGTERM)
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+    monkeypatch.setattr("lab.sweep_jobs.os.dup2", lambda *_: None)  # this terminal is there
     jobs = Jobs(interrupted_at, 3)
     assert work_off(jobs, Progress(SweepFolder(tmp_path, []))) is whole
     assert (jobs.told, jobs.asked) == (told, asked)
     assert capsys.readouterr().out.startswith(said)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_what_nohup_started_passes_over_the_end_of_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.sweep_jobs.SECONDS_BETWEEN", 0.01)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert work_off(Jobs({2: signal.SIGHUP}, 3), Progress(SweepFolder(tmp_path, [])))
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(("kind", "silenced"), [(stat.S_IFREG, []), (stat.S_IFCHR, [1, 2]), (stat.S_IFIFO, [1, 2])])
+def test_nothing_is_said_to_a_terminal_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: int, silenced: list[int]
+) -> None:
+    replaced: list[int] = []
+    monkeypatch.setattr("lab.sweep_jobs.SECONDS_BETWEEN", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr("lab.sweep_jobs.os.fstat", lambda stream: SimpleNamespace(st_mode=kind))
+        patch.setattr("lab.sweep_jobs.os.dup2", lambda silence, stream: replaced.append(stream))
+        assert not work_off(Jobs({1: signal.SIGHUP}, 2), Progress(SweepFolder(tmp_path, [])))
+    assert replaced == silenced

@@ -1,13 +1,16 @@
-"""The processes of this machine that do a sweep: their share of the GPUs, and what becomes of a lost run."""
+"""The processes of this machine that do a sweep: their share of cores and GPUs, and what becomes of a lost run."""
 
+import signal
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from lab.sweep_folder import Run, SweepFolder
-from lab.sweep_local import LOST, LocalJobs, share_of_gpus
+from lab.sweep_local import LOST, LocalJobs, _deaf, share_of_cores, share_of_gpus
 
 
 class Jobs(LocalJobs):
@@ -47,7 +50,8 @@ def test_a_killed_process_loses_its_run_alone_and_has_a_successor(jobs: Jobs) ->
     jobs.folder.claim(0, 0)
     jobs.folder.claim(1, 1)
     assert not end(jobs, 0)
-    assert states(jobs) == ["failed", "running", "waiting"] and jobs.folder.status(0)["error"] == LOST
+    assert states(jobs) == ["failed", "running", "waiting"]
+    assert jobs.folder.status(0)["error"] == LOST and jobs.folder.status(0)["lost"] is True
     assert sorted(jobs.workers) == [1, 2]
     jobs.folder.end(1, "done")
     jobs.folder.claim(2, 2)
@@ -66,6 +70,31 @@ def test_a_run_that_was_stopped_has_no_successor(jobs: Jobs) -> None:
     jobs.folder.claim(0, 0)
     jobs.folder.end(0, "stopped")
     assert not end(jobs, 0) and sorted(jobs.workers) == [1]
+
+
+@pytest.mark.parametrize(("typed", "jobs", "share"), [("", 2, 4), ("", 16, 1), ("3", 2, None)])
+def test_the_cores_are_shared_unless_the_number_of_threads_is_set(
+    monkeypatch: pytest.MonkeyPatch, typed: str, jobs: int, share: int | None
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)), raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", typed)
+    assert share_of_cores(jobs) == share
+
+
+def test_a_process_has_all_cores_where_there_is_but_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workers: list[Any] = []
+    monkeypatch.setattr("lab.sweep_local.share_of_cores", lambda jobs: 8 // jobs)
+    monkeypatch.setattr("submitit.LocalExecutor.submit", lambda self, worker: workers.append(worker))
+    LocalJobs(SweepFolder(tmp_path, [Run("one", [])]), [], 4).start()
+    assert [worker.threads for worker in workers] == [8]
+
+
+def test_a_process_passes_over_the_end_of_the_terminal_that_it_was_started_from() -> None:
+    with _deaf(signal.SIGHUP):
+        process = subprocess.Popen(["sleep", "60"])
+    process.send_signal(signal.SIGHUP)
+    process.terminate()
+    assert process.wait() == -signal.SIGTERM
 
 
 @pytest.mark.parametrize(

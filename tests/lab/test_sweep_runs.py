@@ -52,7 +52,7 @@ def test_a_run_says_all_to_its_log_and_leaves_the_process_as_it_was(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(SystemExit(143), 143), (SystemExit("no"), 1), (KeyboardInterrupt(), 130), (RuntimeError("so"), 1)],
+    [(SystemExit(143), 143), (SystemExit("no"), 1), (KeyboardInterrupt(), 130), (RuntimeError("so"), 2)],
 )
 def test_whatever_a_run_raises_is_a_status(tmp_path: Path, train: Callable, error: BaseException, status: int) -> None:
     def fail() -> int:

@@ -66,7 +66,8 @@ def test_a_job_that_left_the_queue_without_a_word_has_failed(jobs: SlurmJobs, pr
     jobs.folder.begin(2, None)
     jobs.folder.end(2, "stopped")
     assert jobs.ended()  # stopped and not requeued: it was cancelled
-    assert "killed, or out of memory" in jobs.folder.status(1)["error"]
+    lost = jobs.folder.status(1)
+    assert "killed, or out of memory" in lost["error"] and lost["lost"] is True
 
 
 def test_what_is_cancelled_before_it_begins_goes_on_waiting(jobs: SlurmJobs, program, tmp_path: Path) -> None:
@@ -90,6 +91,14 @@ def test_what_sbatch_refuses_is_told_in_a_sentence(jobs: SlurmJobs, program) -> 
     program("sbatch", "echo 'sbatch: error: invalid partition specified: gpu' >&2; exit 1")
     with pytest.raises(LabError, match=r"SLURM does not take the jobs: .*invalid partition specified: gpu"):
         jobs.start()
+
+
+def test_what_is_submitted_is_noted_for_a_sweep_that_follows(jobs: SlurmJobs, program) -> None:
+    program("srun", "exit 0")
+    program("sbatch", "echo Submitted batch job 15")
+    jobs.start()
+    assert [status.get("slurm_job") for status in jobs.folder.statuses()] == [None, "15_1", "15_2"]
+    assert [status["state"] for status in jobs.folder.statuses()] == ["done", "waiting", "waiting"]
 
 
 def test_a_task_out_of_time_is_requeued_and_goes_on(
@@ -130,6 +139,7 @@ def test_every_process_of_a_run_on_several_devices_gets_its_words(
     monkeypatch.setenv("SLURM_PROCID", "1")
     monkeypatch.setattr(sweep_slurm, "run_one", lambda *given: ran.append(given))
     checkpoint = jobs.folder.path / "last.ckpt"
+    checkpoint.touch()
     jobs.folder.begin(1, checkpoint)
     Task(jobs.folder, ["nets"])(1)
     log = jobs.folder.path / "001_run_1.1.log"

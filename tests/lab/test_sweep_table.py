@@ -36,6 +36,22 @@ def test_where_there_is_no_terminal_each_run_that_ended_is_a_line(
     assert capsys.readouterr().out == "Stopping.\n[3/4] depth=2: stopped in 0 s\n[3/4] depth=2: done in 0 s\n"
 
 
+def test_each_change_of_a_state_is_told_once_and_the_first_before_anything_starts(folder: SweepFolder) -> None:
+    told: list[list[str]] = []
+
+    def changed() -> None:
+        told.append([status["state"] for status in folder.statuses()])
+
+    with Progress(folder, changed=changed) as progress:
+        assert told == [["done", "failed", "running", "waiting"]]
+        progress.update()
+        folder.claim(3, 0)
+        progress.update()
+        progress.update()
+        folder.end(2, "done")
+    assert told[1:] == [["done", "failed", "running", "running"], ["done", "failed", "done", "running"]]
+
+
 def test_a_terminal_shows_a_table_of_all_states(folder: SweepFolder) -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=100, height=30, color_system=None)

@@ -1,0 +1,73 @@
+"""The YAML files of experiments and of their runs: read as plain values, and told by name where they are damaged."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.errors import LabError, nearest
+
+
+def check_config(config: str) -> None:
+    """Raise LabError unless a config file is there and is valid YAML, a mapping."""
+    path = Path(config)
+    if path.is_file():
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            raise LabError(f"the config file {config} is no text in UTF-8: save it as such.") from error
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+            reason = getattr(error, "problem", None) or error
+            raise LabError(f"the config file {config} is no valid YAML{where}: {reason}.") from error
+        if not isinstance(content, dict | None):
+            raise LabError(f"the config file {config} must hold keys and values, but holds a {type(content).__name__}.")
+        return
+    there = sorted(file.name for file in path.parent.glob("*.yaml"))
+    hint = nearest(path.name, there)
+    listing = f" {path.parent} holds {', '.join(there)}{hint}" if there else ""
+    raise LabError(f'the config file "{config}" does not exist.{listing}')
+
+
+def config_file(path: str | Path) -> dict[str, Any]:
+    """A config file as it stands now, empty where there is none.
+
+    Raises:
+        LabError: when it is no valid YAML, or does not hold keys and values.
+    """
+    if not Path(path).is_file():
+        return {}
+    check_config(str(path))
+    return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """What repeats a run, from its ``config.yaml``; empty where there is none.
+
+    Raises:
+        LabError: when the file is damaged.
+    """
+    path = run / "config.yaml"
+    config = config_file(path)
+    if path.is_file() and not config:
+        raise LabError(f"{path} is empty, where what repeats the run should be: restore it, or fit anew.")
+    return config
+
+
+def read_overrides(run: Path) -> dict[str, Any] | None:
+    """What was typed to start a run, from its ``overrides.yaml``: its ``configs`` and ``values``; None without a file.
+
+    Raises:
+        LabError: when the file is damaged.
+    """
+    path = run / "overrides.yaml"
+    if not path.is_file():
+        return None
+    given = config_file(path)
+    if not isinstance(given.get("configs"), list) or not isinstance(given.get("values"), dict):
+        raise LabError(
+            f"{path} must hold a list of configs and the values typed beside them, but holds "
+            f"{', '.join(map(str, given)) or 'nothing'}: restore it, or fit anew."
+        )
+    return given
