@@ -1,8 +1,8 @@
 """Finished runs as tables and pictures: python report.py [run folder …] writes report/, RESULTS.md and docs/.
 
 ``report/index.html`` shows all that has run here, in one file that needs no network; ``report/tables.csv`` has its
-numbers. RESULTS.md and the pictures of docs/ are updated: a study without runs here stays as it is, and so does one of
-which they show more than has run here, unless ``--overwrite`` is typed.
+numbers, ``report/tables.tex`` its tables for a paper. RESULTS.md and the pictures of docs/ are updated: a study without
+runs here stays as it is, and so does one of which they show more than has run here, unless ``--overwrite`` is typed.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from lab.files import written_whole
 from lab.grids import read_grid
 from lab.report import read_finished, write_results, write_tables
 from lab.report_images import saved_picture
+from lab.report_latex import write_latex
 from lab.report_page import write_page
 from lab.report_reading import all_runs, named_runs, readable
 from lab.report_studies import Study
@@ -82,9 +83,10 @@ def main(typed: Sequence[str]) -> int:
     figures = {name: [(drawing.caption, drawing.figure) for drawing in of] for name, of in drawings.items()}
     write_page(finished.studies, REPORT / "index.html", figures, REPRODUCED)
     write_tables(finished.studies, REPORT / "tables.csv")
+    write_latex(finished.studies, REPORT / "tables.tex")
     for sentence in kept:
         print(f"Kept in RESULTS.md: {sentence} (--overwrite replaces it).")
-    print(f"Written: RESULTS.md, {REPORT / 'tables.csv'}, {REPORT / 'index.html'}")
+    print(f"Written: RESULTS.md, {REPORT / 'tables.csv'}, {REPORT / 'tables.tex'}, {REPORT / 'index.html'}")
     return 0
 
 

@@ -34,9 +34,9 @@ def grid_study(grid: Grid, root: Path) -> Study | None:
 
 
 def grid_table(study: Study) -> str:
-    """A study of a grid in Markdown, mean ± standard deviation over replicas and seeds, and the machine."""
+    """A study of a grid in Markdown: mean ± standard deviation, the best of a column in bold, and the machine."""
     header = ["", *(escaped(cell.heading) for cell in study.rows[0])]
-    lines = ["| " + " | ".join([escaped(row[0].row), *(cell.text for cell in row)]) + " |" for row in study.rows]
+    lines = [f"| {' | '.join([escaped(row[0].row), *map(_told, row)])} |" for row in study.rows]
     runs = study.all_runs
     return "\n".join(
         [
@@ -54,6 +54,10 @@ def grid_table(study: Study) -> str:
             "",
         ]
     )
+
+
+def _told(cell: Measured) -> str:
+    return f"**{cell.text}**" if cell.best else cell.text
 
 
 def _row(grid: Grid, row: str, runs: Mapping[tuple[str, str], list[Path]]) -> list[Measured]:
