@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,16 @@ import pytest
 from lab.sweep_folder import SweepFolder
 from lab.sweep_jobs import work_off
 from lab.sweep_table import Progress
+
+
+@pytest.fixture(autouse=True)
+def attentive() -> Iterator[None]:
+    """Signals are heard as in a terminal, also where the tests themselves were started without one."""
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class Jobs:
