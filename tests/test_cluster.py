@@ -5,7 +5,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,29 +21,51 @@ pytestmark = pytest.mark.slurm
 SBATCH = ROOT / "cluster" / "train.sbatch"
 
 
-@pytest.fixture(autouse=True)
-def slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def slurm() -> Iterator[None]:
     """A running SLURM whose jobs find this Python and the modules of the tests, each on one thread."""
     answer = shutil.which("sbatch") and subprocess.run(["sinfo"], capture_output=True, check=False, timeout=20)
     if not answer or answer.returncode:
         pytest.skip("no SLURM answers: cluster/local_slurm.sh start")
-    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")  # nodes of one machine have no addresses of their own
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("MASTER_ADDR", "127.0.0.1")  # nodes of one machine have no addresses of their own
+        yield
 
 
-@pytest.fixture
-def sbatch(tmp_path: Path) -> Callable[..., str]:
-    """Submits ``train.sbatch``, whose runs are kept in the test's folder; returns the number of the job."""
+def sbatch(folder: Path, options: list[str], *words: str) -> str:
+    """Submit ``train.sbatch``, whose log and runs are kept in a folder; the number of the job."""
+    command = ["sbatch", "--parsable", f"--output={folder}/job.log", *options, str(SBATCH), *words]
+    root = f"--trainer.default_root_dir={folder}/runs"
+    done = subprocess.run([*command, root], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
-    def submit(options: list[str], *words: str) -> str:
-        command = ["sbatch", "--parsable", f"--output={tmp_path}/job.log", *options, str(SBATCH), *words]
-        root = f"--trainer.default_root_dir={tmp_path}/runs"
-        done = subprocess.run([*command, root], cwd=ROOT, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
 
-    return submit
+@dataclass
+class LongJob:
+    """A job that outlasts its time: its number, its folder, and the file without which it would end at once."""
+
+    number: str
+    folder: Path
+    slow: Path
+    words: list[str]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def long_job(slurm: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LongJob]:
+    """Submitted before the other tests, so that these need not wait for the end of its time."""
+    folder = tmp_path_factory.mktemp("long_job")
+    slow = folder / "slow"
+    slow.touch()
+    callbacks = yaml.safe_dump([{"class_path": "hindrances.SlowWhile", "init_args": {"path": str(slow)}}])
+    words = [*(word for word in SMALL if word != NO_PICTURES and "batches" not in word), "--test_after_fit=true"]
+    words += [f"--trainer.callbacks={callbacks}", "--trainer.limit_train_batches=300", "--data.batch_size=4"]
+    options = ["--time=1", "--signal=B:USR1@10"]  # SLURM sends it up to half a minute earlier
+    number = sbatch(folder, options, *DIGITS, *words)
+    yield LongJob(number, folder, slow, words)
+    subprocess.run(["scancel", number], check=False)
 
 
 def wait_for(job: str, while_it: Callable[[str], None] = lambda shown: None, seconds: float = 240) -> None:
@@ -84,8 +107,8 @@ def test_a_sweep_is_a_job_array(lab: Lab, capsys: pytest.CaptureFixture[str]) ->
     assert "4 runs, 4 of them finished" in capsys.readouterr().out
 
 
-def test_the_processes_of_a_job_train_one_network(tmp_path: Path, sbatch: Callable[..., str]) -> None:
-    wait_for(sbatch(["--nodes=2", "--time=5"], *DIGITS, *SMALL, "--test_after_fit=true"))
+def test_the_processes_of_a_job_train_one_network(tmp_path: Path) -> None:
+    wait_for(sbatch(tmp_path, ["--nodes=2", "--time=5"], *DIGITS, *SMALL, "--test_after_fit=true"))
     log = log_of(tmp_path)
     assert "Starting with 2 processes" in log and "error" not in log
     assert [run.name for run in (tmp_path / "runs" / "vit_digits").iterdir()] == ["version_0"]
@@ -93,23 +116,14 @@ def test_the_processes_of_a_job_train_one_network(tmp_path: Path, sbatch: Callab
     assert len(metrics["val/loss"][1]) == 2 and len(metrics["test/acc"][1]) == 1
 
 
-def test_a_job_out_of_time_is_requeued_and_ends_as_if_it_had_not_been(
-    tmp_path: Path, sbatch: Callable[..., str], lab: Lab
-) -> None:
-    slow = tmp_path / "slow"
-    callbacks = yaml.safe_dump([{"class_path": "hindrances.SlowWhile", "init_args": {"path": str(slow)}}])
-    words = [*(word for word in SMALL if word != NO_PICTURES and "batches" not in word), "--test_after_fit=true"]
-    words += [f"--trainer.callbacks={callbacks}", "--trainer.limit_train_batches=300", "--data.batch_size=4"]
-    assert lab("fit", *DIGITS, *words, f"--trainer.default_root_dir={tmp_path}/uninterrupted") == 0
-    slow.touch()
-    job = sbatch(["--time=1", "--signal=B:USR1@10"], *DIGITS, *words)  # SLURM sends it up to half a minute earlier
-
+def test_a_job_out_of_time_is_requeued_and_ends_as_if_it_had_not_been(long_job: LongJob, lab: Lab) -> None:
     def hurry(shown: str) -> None:
-        if int(shown.split()[1]) and list(tmp_path.glob("runs/vit_digits/version_*/checkpoints/last.ckpt")):
-            slow.unlink(missing_ok=True)
+        if int(shown.split()[1]) and list(long_job.folder.glob("runs/vit_digits/version_*/checkpoints/last.ckpt")):
+            long_job.slow.unlink(missing_ok=True)
 
-    wait_for(job, hurry)
-    log = log_of(tmp_path)
-    assert not slow.exists() and "Stopped by SIGTERM at step" in log and "last.ckpt is saved" in log
-    (resumed,) = tmp_path.glob("runs/vit_digits/version_*/metrics.csv")
-    assert resumed.read_text() == (tmp_path / "uninterrupted/vit_digits/version_0/metrics.csv").read_text()
+    wait_for(long_job.number, hurry)
+    log = log_of(long_job.folder)
+    assert not long_job.slow.exists() and "Stopped by SIGTERM at step" in log and "last.ckpt is saved" in log
+    (resumed,) = long_job.folder.glob("runs/vit_digits/version_*/metrics.csv")
+    assert lab("fit", *DIGITS, *long_job.words) == 0  # without a break
+    assert resumed.read_text() == (lab.run() / "metrics.csv").read_text()
