@@ -17,6 +17,11 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TOUR = ROOT / "notebooks" / "00_tour.ipynb"
 MAY_IMPORT = {"nets", "theory", "torch", "matplotlib", "ipywidgets", "math", "sys", "time"}
 TOUR_MAY_IMPORT = MAY_IMPORT | {"lab", "lit_models", "datamodules", "callbacks"}
+SMALL = {
+    "attention": {"LONGEST": 9, "STEPS": 20},
+    "autoencoders": {"STEPS": 20, "CORRUPTED_STEPS": 20, "SEEDS": 1},
+    "gradient_flow": {},
+}
 MAX_OUTPUT = 200_000  # characters of one output as it is stored
 FEW = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=5", "--trainer.accelerator=cpu", NO_PICTURES]
 
@@ -49,7 +54,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path != TOUR], ids=lambda path: path.stem)
 def test_a_notebook_runs_in_any_folder_and_shows_pictures(installed, tmp_path, path):
-    assert pictures(run(path, tmp_path)) > 0
+    assert pictures(run(path, tmp_path, **SMALL[path.stem])) > 0
 
 
 def test_the_tour_takes_a_finished_run_and_trains_a_missing_one(installed, lab, tmp_path):
