@@ -59,7 +59,7 @@ def test_a_notebook_runs_in_any_folder_and_shows_pictures(installed, tmp_path, p
 
 def test_the_tour_takes_a_finished_run_and_trains_a_missing_one(installed, lab, tmp_path):
     assert lab("fit", "--config", str(ROOT / "configs" / "autoencoder_digits.yaml"), *FEW) == 0, lab.err
-    outputs = run(TOUR, tmp_path, RUNS=str(tmp_path / "runs"), WORDS=FEW, EPOCHS=1)
+    outputs = run(TOUR, tmp_path, RUNS=str(tmp_path / "runs"), WORDS=FEW, PROBE_EPOCHS=2, EPOCHS=1)
     assert pictures(outputs) == 6
     assert sorted(path.parent.parent.name for path in tmp_path.rglob("best.ckpt")) == ["version_0", "version_0"]
     assert (lab.run("vit_digits") / "checkpoints" / "best.ckpt").is_file()
