@@ -38,7 +38,8 @@ def run(path: Path, folder: Path, **parameters: object) -> list[dict]:
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
             cell.source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
+    # Seconds a cell may take; once in a while ZeroMQ overlooks a reply, and finds it when they have passed.
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(folder)}}).execute()
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
