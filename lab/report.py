@@ -137,7 +137,7 @@ def _row(variant: Variant, folders: list[Path]) -> list[str]:
     scores = [values[-1] for of_run in repeats.values() for _, values in of_run]
     mean = statistics.mean(scores)
     spread = f" ± {statistics.stdev(scores):{digits}}" if len(scores) > 1 else ""
-    seeds = ", ".join(_seeds(run, len(of_run)) for run, of_run in repeats.items())
+    seeds = ", ".join(_seeds(run, len(repeats[run])) for run in sorted(repeats, key=_first_seed))
     reference = stated_reference(variant.config, folders[-1])
     held = reference_value(reference) if score in SCORES else None
     if held is not None and (mean < held if more else mean > held):
@@ -149,8 +149,12 @@ def _row(variant: Variant, folders: list[Path]) -> list[str]:
 
 def _seeds(run: Path, replicas: int) -> str:
     """The seeds of a run, of whose replicas each is the run of the next seed."""
-    first = read_config(run).get("seed_everything")
-    return str(first) if replicas == 1 or not isinstance(first, int) else f"{first}–{first + replicas - 1}"
+    first = _first_seed(run)
+    return str(first) if replicas == 1 else f"{first}–{first + replicas - 1}"
+
+
+def _first_seed(run: Path) -> int:
+    return int(read_config(run).get("seed_everything") or 0)
 
 
 def _first_metric(grid: Grid) -> tuple[str, str]:

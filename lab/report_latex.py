@@ -16,7 +16,8 @@ SPECIAL |= dict.fromkeys("\u202f\u00a0", "~") | {"…": r"\dots{}", "’": "'", 
 IN_MATH = {"±": r"\pm", "×": r"\times", "−": "-", "°": r"^\circ", "√": r"\surd", "²": "^2", "≤": r"\le", "≥": r"\ge"}
 IN_MATH |= {"→": r"\to", "·": r"\cdot", "λ": r"\lambda", "σ": r"\sigma", "ε": r"\varepsilon", "δ": r"\delta"}
 REPLACED = SPECIAL | {character: f"${command}$" for character, command in IN_MATH.items()}
-CHARACTERS = re.compile("|".join(map(re.escape, REPLACED)))
+REPLACED |= {"--": "-{}-"}  # else a dash
+CHARACTERS = re.compile("|".join(map(re.escape, sorted(REPLACED, key=len, reverse=True))))
 
 
 def write_latex(studies: Sequence[Study], path: Path) -> None:

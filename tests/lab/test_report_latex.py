@@ -26,6 +26,7 @@ STUDY = Study("cora", "Accuracy on Cora.", ROWS, RUNS, "0.830 ± 0.007: Veličko
         ("\\~^", r"\textbackslash{}\textasciitilde{}\textasciicircum{}"),
         ("0.5 ± 0.1, 2–3 × 90°, −1", r"0.5 $\pm$ 0.1, 2--3 $\times$ 90$^\circ$, $-$1"),
         ("Veličković", "Veličković"),
+        ("--model.net.depth 2", "-{}-model.net.depth 2"),
     ],
 )
 def test_characters_with_a_meaning_lose_it_and_others_stay(text: str, told: str) -> None:
