@@ -10,6 +10,7 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
 from lab.files import written_whole
+from lab.runs import whole_lines
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -129,8 +130,6 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, Any]], bool]:
     """The columns and rows of a file, and whether its last line is left out, which a killed process did not end."""
     if not path.is_file():
         return [], [], False
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = file.readlines()
-    torn = bool(lines) and not lines[-1].endswith("\n")
-    rows = csv.DictReader(lines[:-1] if torn else lines)
-    return list(rows.fieldnames or []), [{key: value for key, value in row.items() if value} for row in rows], torn
+    lines, torn = whole_lines(path)
+    rows = csv.DictReader(lines)
+    return list(rows.fieldnames or []), [{key: row[key] for key in row if key and row[key]} for row in rows], torn

@@ -78,10 +78,7 @@ def variants_of(runs: Sequence[Path]) -> list[Variant]:
                 unstated = values.keys() & known.keys() - start.stated.keys()
                 chosen = {**start.typed, **other.typed}
                 keys |= {key for key in unstated if values[key] != known[key] and not _is_within(key, chosen)}
-        layers = [
-            layer for layer in start.layers if not Path(layer).is_file() or _binding(values_of(config_file(layer)))
-        ]
-        words = [("config", layer) for layer in layers]
+        words = [("config", layer) for layer in start.layers if _matters(layer)]
         words += [(key, typed(values.get(key, start.typed.get(key)))) for key in sorted(_binding(keys))]
         told = "".join(f" --{key} {shlex.quote(value)}" for key, value in words)
         variants.append(Variant(run.parent.name, start.config, told))

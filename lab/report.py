@@ -23,6 +23,7 @@ from lab.report_studies import (
     repeats_of,
     replica_values,
     score_name,
+    spread_of,
     stated_reference,
 )
 from lab.runs import fit_minutes, read_metrics
@@ -117,8 +118,9 @@ def write_tables(studies: Sequence[Study], path: Path) -> None:
         writer.writerow(COLUMNS)
         for study in studies:
             for cell in (cell for cell in study.cells if cell.values):
-                std = statistics.stdev(cell.values) if len(cell.values) > 1 else ""
-                measured = (statistics.mean(cell.values), std, len(cell.values), int(cell.best))
+                std = spread_of(cell.values)
+                mean = statistics.fmean(cell.values)
+                measured = (mean, "" if std is None else std, len(cell.values), int(cell.best))
                 held = reference_value(study.reference) if cell.metric == study.reference_metric else None
                 about = (study.name, cell.row, cell.column or "", cell.metric, cell.label)
                 writer.writerow([*about, *measured, "" if held is None else held, study.reference])
@@ -135,8 +137,8 @@ def _row(variant: Variant, folders: list[Path]) -> list[str]:
     label, digits, more = SCORES.get(score, (score, ".4g", more_is_better(score)))
     repeats = {run: values for run in folders if (values := replica_values(read_metrics(run), score))}
     scores = [values[-1] for of_run in repeats.values() for _, values in of_run]
-    mean = statistics.mean(scores)
-    spread = f" ± {statistics.stdev(scores):{digits}}" if len(scores) > 1 else ""
+    mean, std = statistics.fmean(scores), spread_of(scores)
+    spread = "" if std is None else f" ± {std:{digits}}"
     seeds = ", ".join(_seeds(run, len(repeats[run])) for run in sorted(repeats, key=_first_seed))
     reference = stated_reference(variant.config, folders[-1])
     held = reference_value(reference) if score in SCORES else None

@@ -14,10 +14,27 @@ SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasc
 SPECIAL |= {character: f"\\{character}" for character in "&%$#_{}"}
 SPECIAL |= dict.fromkeys("\u202f\u00a0", "~") | {"…": r"\dots{}", "’": "'", "<": r"$<$", ">": r"$>$", "|": r"$|$"}
 IN_MATH = {"±": r"\pm", "×": r"\times", "−": "-", "°": r"^\circ", "√": r"\surd", "²": "^2", "≤": r"\le", "≥": r"\ge"}
-IN_MATH |= {"→": r"\to", "·": r"\cdot", "λ": r"\lambda", "σ": r"\sigma", "ε": r"\varepsilon", "δ": r"\delta"}
+IN_MATH |= {
+    "→": r"\to",
+    "·": r"\cdot",
+    "λ": r"\lambda",
+    "σ": r"\sigma",
+    "ε": r"\varepsilon",
+    "δ": r"\delta",
+    "π": r"\pi",
+}
+IN_MATH |= {
+    "‖": r"\Vert",
+    "ᵀ": r"^\top",
+    "₁": "_1",
+    "₂": "_2",
+    "⁰": "^0",
+    "∞": r"\infty",
+    "≈": r"\approx",
+    "Σ": r"\Sigma",
+}
 REPLACED = SPECIAL | {character: f"${command}$" for character, command in IN_MATH.items()}
-REPLACED |= {"--": "-{}-"}  # else a dash
-CHARACTERS = re.compile("|".join(map(re.escape, sorted(REPLACED, key=len, reverse=True))))
+CHARACTERS = re.compile("|".join(map(re.escape, REPLACED)) + "|-(?=-)")
 
 
 def write_latex(studies: Sequence[Study], path: Path) -> None:
@@ -58,7 +75,7 @@ def latex_table(study: Study) -> str:
 
 def in_latex(text: str) -> str:
     """Text as LaTeX shows it; what pdfLaTeX has no letter for is written in mathematics."""
-    return CHARACTERS.sub(lambda found: REPLACED[found[0]], text)
+    return CHARACTERS.sub(lambda found: REPLACED.get(found[0], "-{}"), text)  # two hyphens would make a dash
 
 
 def _cell(cell: Measured) -> str:

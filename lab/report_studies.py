@@ -109,6 +109,11 @@ def more_is_better(metric: str) -> bool | None:
     return True if words & MORE else False if words & LESS else None
 
 
+def spread_of(values: Sequence[float]) -> float | None:
+    """The standard deviation over repeats; None of a single one, or where not all are finite."""
+    return statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
+
+
 def mean_and_spread(values: Sequence[float]) -> str:
     """Mean ± standard deviation in words, to two digits of the latter; "–" where there are no values."""
     if not values:
@@ -117,7 +122,7 @@ def mean_and_spread(values: Sequence[float]) -> str:
         return "not finite"
     if max(map(abs, values)) < ROUNDING:
         return "0"
-    mean, spread = statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+    mean, spread = statistics.mean(values), spread_of(values) or 0.0
     if spread < 1e-5 * abs(mean) or abs(mean) < 1e-3:
         return f"{mean:.4g} ± {spread:.1g}" if len(values) > 1 else f"{mean:.4g}"
     digits = max(0, 1 - math.floor(math.log10(spread)))

@@ -71,7 +71,7 @@ def main(typed: Sequence[str]) -> int:
 
     Returns:
         0 when every experiment with data met its expectation, 1 when one did not or after a mistake that was told in
-        one sentence, 130 after Ctrl-C or SIGTERM.
+        one sentence, 130 after Ctrl-C, or SIGTERM while they run.
     """
     try:
         arguments = _parse(typed)
@@ -80,6 +80,9 @@ def main(typed: Sequence[str]) -> int:
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped by Ctrl-C.", file=sys.stderr)
+        return 130
 
 
 def _reproduce(experiments: list[Experiment], arguments: argparse.Namespace) -> int:
@@ -91,7 +94,7 @@ def _reproduce(experiments: list[Experiment], arguments: argparse.Namespace) -> 
     if not (judge.look_for_data() and judge.run(arguments.jobs)):
         left = [experiment.name for experiment in experiments if experiment.name not in judge.outcomes]
         again = " ".join(["python -m lab.reproduce", *(["--full"] if arguments.full else []), "--only", *left])
-        print(f"Stopped; the runs that finished are kept. What is left: {again}")
+        print("Stopped; the runs that finished are kept." + (f" What is left: {again}" if left else ""))
         return 130
     counts = {status: sum(outcome.status == status for outcome in judge.outcomes.values()) for status in WORDS}
     told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)

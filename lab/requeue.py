@@ -1,10 +1,12 @@
 """What was broken off without a word goes on with the run that it was doing, such as a SLURM job that begins again."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lab.config_files import read_overrides
+from lab.errors import LabError
 from lab.runs import run_versions
 
 
@@ -42,7 +44,8 @@ def begun_checkpoint(root: Path, name: str, typed: dict[str, Any], since: float 
     for _, run in run_versions(root, name):
         overrides, last = run / "overrides.yaml", run / "checkpoints" / "last.ckpt"
         if overrides.is_file() and last.is_file() and overrides.stat().st_mtime >= since:
-            known = read_overrides(run)
-            if {**known, **typed} == known:
-                return last
+            with suppress(LabError):  # a damaged run is not the one
+                known = read_overrides(run)
+                if {**known, **typed} == known:
+                    return last
     return None

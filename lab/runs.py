@@ -68,6 +68,17 @@ def run_of_checkpoint(path: Path) -> Path | None:
     return folder if inside else None
 
 
+AT_ONCE = 10.0  # seconds within which a run writes its first files
+
+
+def whole_lines(path: Path) -> tuple[list[str], bool]:
+    """The lines of a file, and whether a last one is left out, which a killed process did not write to its end."""
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = file.readlines()
+    torn = bool(lines) and not lines[-1].endswith("\n")
+    return lines[:-1] if torn else lines, torn
+
+
 def read_metrics(run_dir: str | Path) -> dict[str, tuple[list[int], list[float]]]:
     """The metrics of a run, read from its ``metrics.csv``.
 
@@ -85,13 +96,12 @@ def read_metrics(run_dir: str | Path) -> dict[str, tuple[list[int], list[float]]
         raise LabError(f"{path} does not exist: give the folder of a run, such as runs/vit_digits/version_0.")
     metrics: dict[str, tuple[list[int], list[float]]] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                for name, value in row.items():
-                    if value and name not in ("step", "epoch"):
-                        steps, values = metrics.setdefault(name, ([], []))
-                        steps.append(int(row["step"]))
-                        values.append(float(value))
+        for row in csv.DictReader(whole_lines(path)[0]):
+            for name, value in row.items():
+                if value and name not in ("step", "epoch"):
+                    steps, values = metrics.setdefault(name, ([], []))
+                    steps.append(int(row["step"]))
+                    values.append(float(value))
     except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise LabError(f"{path} is damaged: a row of it is no step with numbers ({error}).") from error
     return metrics
@@ -113,12 +123,17 @@ def score_metric(measured: Collection[str], monitor: str = "", preferred: Iterab
 
 
 def fit_minutes(runs: Sequence[Path]) -> str:
-    """The wall-clock of fits, "0.5 min" or "0.5–1.2 min": from the config, before the first step, to the last save."""
+    """The wall-clock of fits, "0.5 min" or "0.5–1.2 min": from the config, before the first step, to the last save.
+
+    A run that was broken off and resumed counts nothing: its config was written again.
+    """
     times = []
     for run in runs:
-        first, last = run / "config.yaml", run / "checkpoints" / "last.ckpt"
+        typed, first, last = run / "overrides.yaml", run / "config.yaml", run / "checkpoints" / "last.ckpt"
         if first.is_file() and last.is_file():
-            times.append(last.stat().st_mtime - first.stat().st_mtime)
+            began = first.stat().st_mtime
+            if not typed.is_file() or began - typed.stat().st_mtime < AT_ONCE:
+                times.append(last.stat().st_mtime - began)
     span = sorted({f"{seconds / 60:.1f}" for seconds in times}, key=float) or ["?"]
     return f"{'–'.join(span if len(span) < 2 else (span[0], span[-1]))} min"
 

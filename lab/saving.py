@@ -49,7 +49,8 @@ class SparingCheckpoint(ModelCheckpoint):
 
     After a write it waits for a hundred times as long as that took, and keeps what it should write in the CPU's memory,
     until it is due or the run ends in whatever way but by a killed process, which goes on from an earlier state.
-    Where even that takes more than a hundredth of very short epochs, it keeps but some of them (a best one always).
+    Where even that takes more than a hundredth of very short epochs, it keeps but some of them (a best one always, and
+    the last one unless the run ends by an exception).
     Several processes write every time, since they would have to agree on the time.
 
     What is due is written when training goes on: by then the loggers have the metrics that belong to the state. Two
@@ -102,6 +103,8 @@ class SparingCheckpoint(ModelCheckpoint):
     def write_due(self, trainer: Trainer) -> None:
         """Write what is due, with what came of it since: a scheduler of a metric is stepped after it was taken."""
         self._offered = None
+        if self.earlier is not None:
+            self.earlier.write_due(trainer)
         if not self._due or self._kept is None:
             return
         _, state = self._kept

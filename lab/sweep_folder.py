@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,9 +126,10 @@ def stopped_runs(root: Path) -> dict[tuple[str, ...], Path]:
     """
     found = {}
     for _, status, under_way in _unfinished(root):
-        checkpoint = last_checkpoint(status)
-        if under_way is False and checkpoint and still_states(status, checkpoint.parent.parent):
-            found[tuple(status["words"])] = checkpoint
+        with suppress(LabError):  # what is damaged is not gone on with
+            checkpoint = last_checkpoint(status)
+            if under_way is False and checkpoint and still_states(status, checkpoint.parent.parent):
+                found[tuple(status["words"])] = checkpoint
     return found
 
 

@@ -25,6 +25,11 @@ def is_alive(process: dict[str, Any]) -> bool | None:
     return _started(process["process"]) == process["since"]
 
 
+def has_slurm() -> bool:
+    """Whether SLURM can be asked from here."""
+    return shutil.which("squeue") is not None
+
+
 def queued(jobs: Sequence[str]) -> set[str] | None:
     """Which SLURM jobs wait or run, each by its two numbers: its own and, in an array, 12_3.
 
@@ -34,7 +39,7 @@ def queued(jobs: Sequence[str]) -> set[str] | None:
     Returns:
         None where SLURM does not answer; nothing where there is none.
     """
-    if shutil.which("squeue") is None:
+    if not has_slurm():
         return set()
     command = ["squeue", "--noheader", "--array", f"--jobs={','.join(jobs)}", "--format=%i %A"]
     asked = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -9,7 +9,7 @@ from lab.arguments import CommandLine
 from lab.errors import LabError
 from lab.grids import is_as_stated
 from lab.requeue import begun_checkpoint
-from lab.sweep_process import is_alive
+from lab.sweep_process import has_slurm, is_alive
 
 
 def read_status(path: Path) -> dict[str, Any]:
@@ -37,6 +37,8 @@ def is_under_way(status: dict[str, Any], queued: Collection[str] | None) -> bool
     if came_to_its_end(status):
         return False
     if "slurm_job" in status:
+        if not has_slurm():
+            return None
         return queued is None or status["slurm_job"] in queued  # a stopped one too, which was put back into the queue
     if status["state"] == "stopped":
         return False

@@ -1,6 +1,7 @@
 """RESULTS.md from finished runs."""
 
 import csv
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -191,6 +192,18 @@ def test_other_experiments_of_the_results_stay(folder: Path) -> None:
     text = written(folder)
     assert "| y | accuracy 1 | 0 | – | 1 min | `y` | another one |\n" in text
     assert text.index("| x | accuracy 0.9000") < text.index("| y |") and text.endswith("\n### Speed\n\nfast\n")
+
+
+def test_a_result_that_is_not_finite_is_told(folder: Path) -> None:
+    for seed, score in enumerate((0.9, math.inf)):
+        grid_run(folder, seed, score)
+    finished = read_finished(all_runs(folder / "runs"), folder / "runs")
+    write_results(finished, folder / "RESULTS.md", None)
+    assert "| accuracy inf |" in (folder / "RESULTS.md").read_text()
+    write_tables(finished.studies, folder / "tables.csv")
+    with (folder / "tables.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["mean"], row["std"], row["count"]) == ("inf", "", "2")
 
 
 def test_the_tables_have_every_mean(folder: Path) -> None:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from running import ROOT
 
 from lab.report_latex import IN_MATH, in_latex, latex_table, write_latex
 from lab.report_studies import Measured, Study
@@ -26,7 +27,7 @@ STUDY = Study("cora", "Accuracy on Cora.", ROWS, RUNS, "0.830 ± 0.007: Veličko
         ("\\~^", r"\textbackslash{}\textasciitilde{}\textasciicircum{}"),
         ("0.5 ± 0.1, 2–3 × 90°, −1", r"0.5 $\pm$ 0.1, 2--3 $\times$ 90$^\circ$, $-$1"),
         ("Veličković", "Veličković"),
-        ("--model.net.depth 2", "-{}-model.net.depth 2"),
+        ("--model.net.depth 2 ---", "-{}-model.net.depth 2 -{}-{}-"),
     ],
 )
 def test_characters_with_a_meaning_lose_it_and_others_stay(text: str, told: str) -> None:
@@ -52,6 +53,13 @@ def test_a_study_is_a_table() -> None:
         r"  \end{tabular}",
         r"\end{table}",
     ]
+
+
+def test_the_letters_of_all_grids_and_references_are_known() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "configs").rglob("*.yaml")]
+    stated = [line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")]
+    told = in_latex("".join(line.partition(" #")[0] for line in stated))
+    assert {letter for letter in told if not letter.isascii()} <= set("čćé")  # of names, which LaTeX has
 
 
 def test_every_letter_that_needs_mathematics_has_some(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_named_run_without_a_test_is_told(capsys: pytest.CaptureFixture[str]) 
         ("config.yaml", None, "runs/x/version_0 has no config.yaml, so that nobody knows what ran"),
         ("overrides.yaml", "", "runs/x/version_0/overrides.yaml must hold"),
         ("overrides.yaml", "values: [", "the config file runs/x/version_0/overrides.yaml is no valid YAML"),
-        ("metrics.csv", "step,test/acc\n9,half", "runs/x/version_0/metrics.csv is damaged"),
+        ("metrics.csv", "step,test/acc\n9,half\n", "runs/x/version_0/metrics.csv is damaged"),
     ],
 )
 def test_a_damaged_run_is_told_and_the_others_are_written(

@@ -39,6 +39,8 @@ def test_the_newest_run_of_the_same_words_is_found_whichever_job_did_it(tmp_path
     assert begun_checkpoint(tmp_path, "x", {**TYPED, "configs": ["configs/y.yaml"]}) is None
     os.utime(runs[1] / "overrides.yaml", (0, 0))
     assert begun_checkpoint(tmp_path, "x", TYPED, since=1.0) == runs[0] / "checkpoints" / "last.ckpt"
+    (runs[1] / "overrides.yaml").write_text("")  # a damaged run is not the one
+    assert begun_checkpoint(tmp_path, "x", TYPED) == runs[0] / "checkpoints" / "last.ckpt"
 
 
 @pytest.mark.parametrize("restarts", ["", "0"])

@@ -1,12 +1,15 @@
 """Run folders, and what a notebook reads from them."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from lab.errors import LabError
 from lab.runs import (
     drop_if_empty,
+    fit_minutes,
     from_here,
     load_run,
     new_run_dir,
@@ -97,3 +100,20 @@ def test_a_path_below_the_working_directory_is_told_from_there(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     assert str(from_here(tmp_path / "runs" / "x")) == str(from_here("./runs/x")) == "runs/x"
     assert str(from_here("/elsewhere/x")) == "/elsewhere/x"
+
+
+def test_the_wall_clock_of_a_fit_is_not_that_of_a_resumed_one(tmp_path: Path) -> None:
+    run = tmp_path / "x" / "version_0"
+    (run / "checkpoints").mkdir(parents=True)
+    moments = {"overrides.yaml": 1000, "config.yaml": 1001, "checkpoints/last.ckpt": 1091}
+    for name, moment in moments.items():
+        (run / name).touch()
+        os.utime(run / name, (moment, moment))
+    assert fit_minutes([run]) == "1.5 min"
+    os.utime(run / "config.yaml", (5000, 5000))  # written again as it was resumed, maybe for its test alone
+    assert fit_minutes([run]) == "? min"
+
+
+def test_a_row_that_was_not_written_to_its_end_counts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("step,test/acc\n1,0.5\n2,0.9")
+    assert read_metrics(tmp_path) == {"test/acc": ([1], [0.5])}

@@ -240,20 +240,24 @@ def test_a_scheduler_of_a_metric_is_saved_after_its_step(
 ) -> None:
     monkeypatch.setattr(SparingCheckpoint, "WAIT", 0)
     plateau = lambda optimizer: torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, factor=0.5)  # noqa: E731
-    last = SparingCheckpoint(dirpath=tmp_path, filename="last")
+    best = SparingCheckpoint(dirpath=tmp_path, filename="best", monitor="val/loss")
+    last = SparingCheckpoint(best, dirpath=tmp_path, filename="last")
     saved: list[tuple[int, float]] = []
 
     class Reads(Callback):
         def on_train_batch_start(self, trainer: Trainer, *args: Any) -> None:
             if trainer.global_step and trainer.global_step % 5 == 0:
                 state = torch.load(tmp_path / "last.ckpt", weights_only=True)
+                if best.best_model_path and trainer.global_step == 5:
+                    of_best = torch.load(tmp_path / "best.ckpt", weights_only=True)
+                    assert of_best["lr_schedulers"] == state["lr_schedulers"]
                 rates = [
                     state["optimizer_states"][0]["param_groups"][0]["lr"],
                     trainer.optimizers[0].param_groups[0]["lr"],
                 ]
                 saved.append((state["lr_schedulers"][0]["last_epoch"], rates[0] / rates[1]))
 
-    trainer = make_trainer(max_epochs=3, enable_checkpointing=True, callbacks=[last, Reads()])
+    trainer = make_trainer(max_epochs=3, enable_checkpointing=True, callbacks=[last, best, Reads()])
     trainer.fit(tiny_task(scheduler=plateau), datamodule=tiny_images())
     assert saved == [(1, 1.0), (2, 1.0)]
 

@@ -73,8 +73,19 @@ def test_a_run_that_is_under_way_is_neither_gone_on_with_nor_started_again(folde
     refuse_running(ROOT, [SMALL, LARGE])
 
 
+def test_a_damaged_run_is_not_gone_on_with_and_stops_no_other(folder: SweepFolder) -> None:
+    for number, version in ((0, 0), (1, 1)):
+        checkpoint = a_checkpoint(version, 5 + number)
+        folder.claim(number, 0)
+        folder.end(number, "stopped", run=str(checkpoint.parent.parent))
+    assert len(stopped_runs(ROOT)) == 2
+    (checkpoint.parent.parent / "config.yaml").write_text("")
+    assert list(stopped_runs(ROOT)) == [tuple(SMALL)]
+
+
 def test_so_is_one_whose_slurm_job_waits_or_was_put_back(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
+    monkeypatch.setattr("lab.sweep_status.has_slurm", lambda: True)
     monkeypatch.setattr("lab.sweep_folder.queued", lambda jobs: asked.append(jobs) or {"12_1", "13", "12_0", "12"})
     folder.submitted(1, "12_1")
     assert folder.status(1) == {"state": "waiting", "words": LARGE, "checkpoint": "", "slurm_job": "12_1"}

@@ -24,6 +24,12 @@ def a_checkpoint(root: Path, version: int = 0) -> Path:
     return path
 
 
+@pytest.fixture
+def slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of a cluster."""
+    monkeypatch.setattr("lab.sweep_status.has_slurm", lambda: True)
+
+
 def test_a_status_that_is_just_being_written_is_of_a_running_run(tmp_path: Path) -> None:
     (tmp_path / "s.json").touch()
     assert read_status(tmp_path / "s.json") == {"state": "running"}
@@ -89,9 +95,16 @@ def test_the_folder_of_a_killed_run_is_found_by_what_was_typed(tmp_path: Path, m
         ({"state": "running", "slurm_job": "12_2"}, False),
     ],
 )
-def test_a_run_is_under_way_while_its_process_or_its_job_is(status: dict[str, Any], under_way: bool | None) -> None:
+def test_a_run_is_under_way_while_its_process_or_its_job_is(
+    slurm: None, status: dict[str, Any], under_way: bool | None
+) -> None:
     assert is_under_way(status, {"12_1"}) is under_way
 
 
-def test_where_slurm_does_not_answer_a_run_may_be_under_way() -> None:
-    assert is_under_way({"state": "running", "slurm_job": "12_2"}, None) is True
+def test_where_slurm_does_not_answer_a_run_may_be_under_way_and_without_slurm_nobody_knows(
+    slurm: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = {"state": "running", "slurm_job": "12_2"}
+    assert is_under_way(status, None) is True
+    monkeypatch.setattr("lab.sweep_status.has_slurm", lambda: False)  # a machine beside the cluster, with its files
+    assert is_under_way(status, set()) is None
