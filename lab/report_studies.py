@@ -167,7 +167,10 @@ def score_name(runs: Sequence[Path], first: str = "") -> str | None:
 
 
 def repeats_of(runs: Iterable[Path]) -> dict[Variant, list[Path]]:
-    """The runs by the name of their config and what was typed beside it, what the config states first."""
+    """The runs by the name of their config and what was typed beside it, what the config states first.
+
+    Of several runs with the same seeds the last counts: the same run twice is no repeat.
+    """
     by_name: dict[str, list[Path]] = {}
     for run in runs:
         by_name.setdefault(run.parent.name, []).append(run)
@@ -176,7 +179,12 @@ def repeats_of(runs: Iterable[Path]) -> dict[Variant, list[Path]]:
         for folder, variant in zip(folders, variants_of(folders), strict=True):
             groups.setdefault(variant, []).append(folder)
     order = sorted(groups, key=lambda of: (of.name, not of.is_usual, of.config, of.overrides))
-    return {variant: groups[variant] for variant in order}
+    return {variant: list({_seeds(run): run for run in groups[variant]}.values()) for variant in order}
+
+
+def _seeds(run: Path) -> tuple[Any, Any]:
+    config = read_config(run)
+    return config.get("seed_everything"), values_of(config).get("data.seed")
 
 
 def experiment_studies(runs: Sequence[Path], results: Mapping[str, tuple[str, str]] | None = None) -> list[Study]:

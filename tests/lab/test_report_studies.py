@@ -138,3 +138,10 @@ def test_runs_of_two_files_with_one_name_are_a_study_whose_rows_say_so(folder: P
     assert study.command == "python train.py fit --config configs/x.yaml"
     (study,) = experiment_studies(runs[:1])
     assert study.rows[0][0].row == "as the config states" and study.command.endswith("--config a/x.yaml")
+
+
+def test_the_same_seeds_twice_are_no_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write_config(tmp_path))
+    runs = [a_run(tmp_path / "runs", version, {**config(), "seed_everything": version // 2}) for version in range(4)]
+    (study,) = experiment_studies(runs)
+    assert study.all_runs == [runs[1], runs[3]] and len(study.cells[0].values) == 2
