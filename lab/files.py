@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+HOUSE = Path(__file__).resolve().parent.parent  # the root of the repository
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:

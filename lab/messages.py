@@ -14,8 +14,8 @@ from pathlib import Path
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lab.errors import LabError, nearest
+from lab.files import HOUSE
 
-HOUSE = Path(__file__).resolve().parent.parent
 ROOMS = ("callbacks", "datamodules", "lit_models", "nets", "theory")
 SHOWN = 12
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)

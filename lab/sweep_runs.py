@@ -10,10 +10,9 @@ from pathlib import Path
 from types import FrameType
 
 from lab.config_files import read_config
+from lab.files import HOUSE
 from lab.runs import read_metrics, score_metric
 from lab.sweep_folder import SweepFolder
-
-HOUSE = Path(__file__).resolve().parent.parent
 
 
 class Told:

@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
+from lab.files import HOUSE
 from lab.runs import load_run, run_versions
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule
 
-HOUSE = Path(__file__).resolve().parent.parent
-
 
 def load_or_train(
     name: str, root: str | Path = "runs", words: Sequence[str] = ()
 ) -> "tuple[LightningModule, LightningDataModule]":
-    """Load the newest trained run of a config, which is trained first where there is none.
+    """Load the newest run of a config that has a best checkpoint; it is trained first where there is none.
 
     Args:
         name: the name of the config, that of ``configs/<name>.yaml``.
@@ -29,7 +28,7 @@ def load_or_train(
         what ``load_run`` returns.
 
     Raises:
-        LabError: when there is no such config, or the training fails.
+        LabError: when there is no such config, or its training leaves no checkpoint.
     """
     config = HOUSE / "configs" / f"{name}.yaml"
     if not config.is_file():
@@ -37,9 +36,11 @@ def load_or_train(
     if _newest(HOUSE / root, name) is None:
         command = ["train.py", "fit", "--config", str(config), "--trainer.default_root_dir", str(root), *words]
         print("$ python " + " ".join(command), flush=True)
-        if subprocess.run([sys.executable, *command], cwd=HOUSE, check=False).returncode:
-            raise LabError(f"the training of {name} failed: type the command above in a terminal to see why.")
-    return load_run(_newest(HOUSE / root, name))
+        subprocess.run([sys.executable, *command], cwd=HOUSE, check=False)
+    run = _newest(HOUSE / root, name)
+    if run is None:
+        raise LabError(f"the training of {name} left no checkpoint: type the command above in a terminal to see why.")
+    return load_run(run)
 
 
 def _newest(root: Path, name: str) -> Path | None:

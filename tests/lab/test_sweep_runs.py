@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.files import HOUSE
 from lab.sweep_folder import Run, SweepFolder
-from lab.sweep_runs import HOUSE, Told, house_on_path, last_line, perform, run_one, score_of
+from lab.sweep_runs import Told, house_on_path, last_line, perform, run_one, score_of
 
 
 @pytest.fixture

@@ -41,5 +41,5 @@ def test_a_missing_run_is_trained_once_and_the_newest_is_taken(tmp_path: Path, t
 def test_what_cannot_be_trained_is_told(tmp_path: Path, typed: list[list[str]]) -> None:
     with pytest.raises(LabError, match=r"there is no configs/vit_digit\.yaml: give the name of a config, such"):
         load_or_train("vit_digit", tmp_path)
-    with pytest.raises(LabError, match="the training of autoencoder_digits failed: type the command above"):
+    with pytest.raises(LabError, match="the training of autoencoder_digits left no checkpoint: type the command"):
         load_or_train("autoencoder_digits", tmp_path)
