@@ -21,6 +21,7 @@ from lab.checkpoints import (
     saved_model,
 )
 from lab.config_files import read_config
+from lab.early_stopping import EarlyStoppingResume
 from lab.errors import LabError
 from lab.loading import load_checkpoint
 from lab.loggers import EventLogger, RunLogger
@@ -171,8 +172,9 @@ class LabCLI(LightningCLI):
             mode=self._get(self.config, "monitor_mode"),
             auto_insert_metric_name=False,
         )
-        self.last = SparingCheckpoint(self.best, self._get(self.config, "save_every_minutes"), filename="last")
-        guards: list[Callback] = [ResumableStop(self.last), ExactResume(), FiniteLoss()]
+        minutes = self._get(self.config, "save_every_minutes")
+        self.last = SparingCheckpoint(self.best, minutes, filename="last", save_on_train_epoch_end=True)
+        guards: list[Callback] = [ResumableStop(self.last), ExactResume(), EarlyStoppingResume(), FiniteLoss()]
         callbacks = [PredictionsFile()] if self.subcommand == "predict" else guards
         if trainer_config.enable_checkpointing is not False:
             callbacks += [self.last, self.best]  # in this order: best refuses a metric that is not logged
@@ -181,12 +183,14 @@ class LabCLI(LightningCLI):
             bar = sys.stdout.isatty()
         callbacks.append(ProgressBar() if bar else EpochLines())
         self.trainer_defaults["callbacks"] = callbacks
-        return super().instantiate_trainer(
+        trainer = super().instantiate_trainer(
             logger=self._loggers(trainer_config.logger),
             enable_progress_bar=bar,
             default_root_dir=str(self.run_dir),  # where Lightning keeps what SLURM's requeuing needs
             **kwargs,
         )
+        trainer.callbacks.sort(key=lambda callback: not isinstance(callback, ResumableStop))
+        return trainer
 
     def _loggers(self, logger: Any) -> list[Logger]:
         """The run's own logger first, then those of the config; TensorBoard when it names none."""

@@ -1,6 +1,8 @@
 """Lightning's Trainer with one more command, the config that a run keeps, and which process speaks."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import yaml
@@ -16,7 +18,12 @@ from lab.saving import WholeFiles
 
 
 class LabTrainer(Trainer):
-    """Lightning's Trainer, a command that only fetches data, and of replicas' results a table of their means."""
+    """Lightning's Trainer, a command that only fetches data, and of replicas' results a table of their means.
+
+    A run that is to stop validates when it is due, and not because it stops: a resumed run would have validated, and
+    perhaps found its best state, where an uninterrupted one does not. And a run of so many steps is resumed as one of
+    so many epochs is, where Lightning's begins an epoch that had ended once more.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -24,6 +31,16 @@ class LabTrainer(Trainer):
             self.strategy.checkpoint_io = WholeFiles()
         for loop in (self.validate_loop, self.test_loop):
             loop._print_results = _print_results
+        self.fit_loop._iteration_based_training = lambda: False
+        epoch_loop = self.fit_loop.epoch_loop
+        epoch_loop._should_check_val_fx = partial(self._is_validation_due, epoch_loop._should_check_val_fx)
+
+    def _is_validation_due(self, ask: Callable[[Any], bool], data_fetcher: Any) -> bool:
+        stops, self.should_stop = self.should_stop, False
+        try:
+            return ask(data_fetcher)
+        finally:
+            self.should_stop = stops
 
     def download(self, model: Any, datamodule: Any) -> None:
         """Download the data of a config without training, for a cluster whose nodes have no network."""
