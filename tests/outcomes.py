@@ -7,7 +7,7 @@ import torch
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """What the one run in a folder left: weights, optimizer, schedules, random states, metrics, and its data in order."""
+    """All that the one run in a folder left, from its weights to its metrics and the order of its data."""
     (run,) = (folder / "runs").glob("*/version_*")
     last, best = (torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True) for name in ("last", "best"))
     kept = ("state_dict", "optimizer_states", "lr_schedulers", "random_states", "global_step", "tracked_loss")
