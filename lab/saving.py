@@ -75,7 +75,7 @@ class SparingCheckpoint(ModelCheckpoint):
         super().__init__(enable_version_counter=False, **arguments)
         self.earlier, self.every_minutes = earlier, every_minutes
         self._free_at, self._keeps_at, self._written_at = float("-inf"), float("-inf"), time.monotonic()
-        self._passed_over = False
+        self._passed_over, self._first_step = False, 0
         self._kept: tuple[str, dict[str, Any]] | None = None
         self._due = False
         self._offered: tuple[dict[str, Any], bool] | None = None  # the state of this moment, and whether it is a copy
@@ -138,7 +138,7 @@ class SparingCheckpoint(ModelCheckpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        self._written_at = time.monotonic()
+        self._written_at, self._first_step = time.monotonic(), trainer.global_step
         if trainer.is_global_zero and not trainer.fast_dev_run:
             tensors = [*pl_module.parameters(), *pl_module.buffers()]
             check_room(Path(self.dirpath), FILES * COPIES * sum(tensor.nbytes for tensor in tensors))
@@ -161,7 +161,8 @@ class SparingCheckpoint(ModelCheckpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_end(trainer, pl_module)
-        if self._passed_over:
+        unsaved = trainer.global_step > max(self._last_global_step_saved, self._first_step)  # no validation came last
+        if self._passed_over or (self.monitor is None and unsaved and not trainer.fast_dev_run):
             self.save_now(trainer)
         self.write_kept(trainer)
 

@@ -1,6 +1,7 @@
 """Lightning's Trainer with one more command, the config that a run keeps, and which process speaks."""
 
 import os
+from enum import Enum
 from typing import Any
 
 import yaml
@@ -13,6 +14,9 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lab.files import written_whole
 from lab.loggers import run_dir
 from lab.saving import WholeFiles
+
+# An argument whose default is an enum, such as the interval of Lightning's Timer, is saved by its value.
+yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, item: dumper.represent_data(item.value))
 
 
 class LabTrainer(Trainer):
