@@ -7,11 +7,13 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     BackboneFinetuning,
+    BaseFinetuning,
     BatchSizeFinder,
     EarlyStopping,
     LearningRateFinder,
     ModelCheckpoint,
     ModelPruning,
+    OnExceptionCheckpoint,
     SpikeDetection,
     StochasticWeightAveraging,
     WeightAveraging,
@@ -21,6 +23,7 @@ from torch import nn
 
 from lab.averaging import make_exact
 from lab.errors import LabError
+from lab.freezing import FrozenWeights
 from lab.saving import SparingCheckpoint
 
 REFUSED: dict[type[Callback], str] = {
@@ -39,6 +42,10 @@ REFUSED: dict[type[Callback], str] = {
     ModelPruning: (
         "prunes after a validation what best.ckpt then holds, and no checkpoint holds its masks: leave it out, and "
         "prune the trained network in Python with torch.nn.utils.prune."
+    ),
+    OnExceptionCheckpoint: (
+        "lets a later fit begin with what an earlier one left in its folder: leave it out, since last.ckpt is kept "
+        "whatever ends a run, and type --ckpt_path last to resume from it."
     ),
 }
 OUTSIDE_OF_FIT = (BatchSizeFinder, BackboneFinetuning)  # they act, or fail, there too
@@ -65,6 +72,8 @@ def check_callbacks(command: str, trainer: Trainer, model: LightningModule, chec
     averages = [callback for callback in trainer.callbacks if isinstance(callback, WeightAveraging)]
     for callback in averages:
         make_exact(callback)
+    if any(isinstance(callback, BaseFinetuning) for callback in trainer.callbacks):
+        trainer.callbacks.insert(0, FrozenWeights())
     if command == "fit" and "averaging_state" in checkpoint_keys and not averages:
         raise LabError(
             "the run of this checkpoint averages its weights, and goes on only with that callback: give its config, "
