@@ -4,7 +4,8 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils._pytree import tree_map_only
 
 WEIGHTS = ("state_dict", "current_model_state", "averaging_state")
@@ -14,12 +15,22 @@ class ExactAveraging(WeightAveraging):
     """What Lightning's WeightAveraging lacks, mixed into it and its subclasses by ``make_exact``.
 
     Validation is of the averaged weights, ``state_dict`` of a checkpoint holds them, and test loads them. Lightning's
-    own updates the average at the end of an epoch between a validation and the checkpoint that it decides; loads the
-    weights without averaging for a test right after training; exchanges the two where a validation is broken off; and
-    overwrites the weights that training goes on with before the last checkpoint is written.
+    own cannot copy a task that a command line has built while there are several processes; updates the average at the
+    end of an epoch between a validation and the checkpoint that it decides; loads the weights without averaging for a
+    test right after training; exchanges the two where a validation is broken off; and overwrites the weights that
+    training goes on with before the last checkpoint is written.
     """
 
     _exchanged = False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Copy the weights, without the arguments of the task, which know the command line and its trainer."""
+        if stage == "fit":
+            pl_module.configure_model()
+            weights = nn.Module()
+            weights.__dict__.update({name: vars(pl_module)[name] for name in vars(weights)})
+            device = self._device or pl_module.device
+            self._average_model = AveragedModel(weights, device, use_buffers=self._use_buffers, **self._kwargs)
 
     def _swap_models(self, pl_module: LightningModule) -> None:
         super()._swap_models(pl_module)
