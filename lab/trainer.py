@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -10,11 +11,15 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from lightning.pytorch.loops.evaluation_loop import _EvaluationLoop
+from lightning.pytorch.loops.prediction_loop import _PredictionLoop
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from lab.files import written_whole
 from lab.loggers import run_dir
 from lab.saving import WholeFiles
+
+# An argument whose default is an enum, such as the interval of Lightning's Timer, is saved by its value.
+yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, item: dumper.represent_data(item.value))
 
 
 class LabTrainer(Trainer):
@@ -29,6 +34,8 @@ class LabTrainer(Trainer):
         super().__init__(*args, **kwargs)
         if type(self.strategy.checkpoint_io) is TorchCheckpointIO:
             self.strategy.checkpoint_io = WholeFiles()
+        self.callbacks.sort(key=lambda callback: not getattr(callback, "comes_first", False))
+        self.predict_loop = SharedPredictionLoop(self, inference_mode=self.predict_loop.inference_mode)
         for loop in (self.validate_loop, self.test_loop):
             loop._print_results = _print_results
         self.fit_loop._iteration_based_training = lambda: False
@@ -48,6 +55,15 @@ class LabTrainer(Trainer):
         for stage in ("fit", "test"):  # read it too: here is the place to learn that a file is damaged
             datamodule.setup(stage)
         print("The data is in place.")
+
+
+class SharedPredictionLoop(_PredictionLoop):
+    """A prediction in which a process without samples takes part, since the others wait for it where they gather."""
+
+    @property
+    def skip(self) -> bool:
+        """Whether no process has a batch."""
+        return self.trainer.strategy.reduce_boolean_decision(super().skip, all=True)
 
 
 def _print_results(results: list[dict[str, Any]], stage: str) -> None:

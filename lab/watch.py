@@ -26,6 +26,8 @@ class ResumableStop(Callback):
         last: the callback that keeps ``last.ckpt``.
     """
 
+    comes_first = True  # LabTrainer sorts by it
+
     def __init__(self, last: SparingCheckpoint) -> None:
         self.last = last
         self.ended_early = False
