@@ -103,7 +103,8 @@ def check(kind: str, case: tuple, batch: int, lab: Lab, whole: Callable, monkeyp
     if kind == "time":  # a second a batch, from the first on
         ticks = itertools.count()
         monkeypatch.setattr(Timer, "time_elapsed", lambda self, stage="train": next(ticks))
-    limits = [word.format(step=max(1, batch // accumulate)) for word in STOPS[kind]]
+    length = batch if kind == "time" else max(1, batch // accumulate)
+    limits = [word.format(step=length) for word in STOPS[kind]]
     status = STATUS.get(kind, 0)
     if kind == "error":
         with pytest.raises(RuntimeError, match="stopped here"):
