@@ -70,6 +70,26 @@ def take_replica(stacked: nn.Module, index: int) -> nn.Module:
     return deepcopy(stacked, taken)
 
 
+@torch.no_grad()
+def clip_replicas(stacked: nn.Module, max_norm: float) -> None:
+    """Scale the gradients of each replica down to a norm at most, as if it were alone.
+
+    g_r ← g_r · min(1, c / (‖g_r‖ + 10⁻⁶)), as ``torch.nn.utils.clip_grad_norm_`` does for a single network
+    ("On the difficulty of training recurrent neural networks", Pascanu et al., 2013, https://arxiv.org/abs/1211.5063).
+
+    Args:
+        stacked: what ``stack_replicas`` made, with gradients.
+        max_norm: the norm c, > 0.
+    """
+    gradients = [parameter.grad for parameter in stacked.parameters() if parameter.grad is not None]
+    if not gradients:
+        return
+    norms = torch.stack([torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients])  # (P, R)
+    scales = (max_norm / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(scales.view(-1, *[1] * (gradient.ndim - 1)))
+
+
 def replica_metrics(name: str, values: Tensor) -> dict[str, Tensor]:
     """A metric of every replica as what is logged: their mean by its name, their spread, and each by itself.
 
