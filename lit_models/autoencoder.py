@@ -30,7 +30,8 @@ class LitAutoencoder(LitReplicas):
     mean-squared reconstruction error, where a penalty or the importance makes it another. Under R > 1 replicas these
     are means over the replicas, beside ``…_std`` and ``…_replica_<r>``. Replica r is the experiment that a run of its
     own is after ``seed_everything`` with the seed + r on the same batches: it has that run's weights and corruption.
-    What would couple the replicas is refused, see ``LitReplicas``.
+    What would couple the replicas is refused, see ``LitReplicas``. They share their checkpoints, the best of which is
+    of the epoch of the lowest mean.
 
     Args:
         net: from inputs (B, D) to reconstructions (B, D), with ``encode`` and ``decode``.

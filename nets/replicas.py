@@ -29,6 +29,8 @@ def stack_replicas(net: nn.Module, num_replicas: int, seed: int) -> nn.Module:
     for module in net.modules():
         if list(module.parameters(recurse=False)) and not hasattr(module, "reset_parameters"):
             raise ValueError(f"replicas need reset_parameters in every module, but {type(module).__name__} has none.")
+        if getattr(module, "track_running_stats", False) and module.momentum is None:
+            raise ValueError(f"replicas need a number as the momentum of {type(module).__name__}, but it is None.")
     copies = [_reset(deepcopy(net), seed + number) for number in range(num_replicas)]
     parameters, buffers = stack_module_state(copies)
     first = copies[0]

@@ -218,3 +218,9 @@ def test_gradients_are_clipped_by_the_norm_of_each_replica_as_torch_clips_one(bu
 
 def test_without_gradients_nothing_is_clipped() -> None:
     clip_replicas(stacked(BUILDERS["linear"]), 1.0)
+
+
+def test_a_cumulative_average_which_vmap_cannot_take_is_refused() -> None:
+    with pytest.raises(ValueError, match="replicas need a number as the momentum of BatchNorm1d, but it is None"):
+        stack_replicas(nn.BatchNorm1d(4, momentum=None), 2, SEED)
+    stack_replicas(nn.BatchNorm1d(4, momentum=None, track_running_stats=False), 2, SEED)
