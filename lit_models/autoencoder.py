@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lit_models.replica_mean import ReplicaMean
-from lit_models.task import LitTask
-from nets import call_replicas, replica_metrics, stack_replicas, take_replica
+from lit_models.replicas import LitReplicas
+from nets import call_replicas, replica_metrics
 
 
-class LitAutoencoder(LitTask):
+class LitAutoencoder(LitReplicas):
     r"""Trains a network to reconstruct its clean input, from a corrupted one if wanted.
 
     loss = mean over samples and inputs of (net(corruption(x)) − x)². With ``weight_penalty`` λ > 0 it is summed over
@@ -30,8 +30,8 @@ class LitAutoencoder(LitTask):
     mean-squared reconstruction error, where a penalty or the importance makes it another. Under R > 1 replicas these
     are means over the replicas, beside ``…_std`` and ``…_replica_<r>``. Replica r is the experiment that a run of its
     own is after ``seed_everything`` with the seed + r on the same batches: it has that run's weights and corruption.
-    Let the optimizer treat each weight by itself, as SGD and the Adam family do; clipping by the norm would couple the
-    replicas.
+    What would couple the replicas is refused, see ``LitReplicas``. They share their checkpoints, the best of which is
+    of the epoch of the lowest mean.
 
     Args:
         net: from inputs (B, D) to reconstructions (B, D), with ``encode`` and ``decode``.
@@ -62,20 +62,16 @@ class LitAutoencoder(LitTask):
     ) -> None:
         if not 0 <= weight_penalty < float("inf"):
             raise ValueError(f"weight_penalty must be a finite number ≥ 0, but it is {weight_penalty}.")
-        if num_replicas < 1:
-            raise ValueError(f"num_replicas must be at least 1, but it is {num_replicas}.")
-        self.seed = torch.initial_seed()
-        super().__init__(
-            net if num_replicas == 1 else stack_replicas(net, num_replicas, self.seed), optimizer, scheduler
-        )
+        super().__init__(net, num_replicas, optimizer, scheduler)
         self.save_arguments()
-        self.corruption, self.weight_penalty, self.num_replicas = corruption, weight_penalty, num_replicas
+        self.corruption, self.weight_penalty = corruption, weight_penalty
         self.register_buffer("importance", None, persistent=False)
         self.loss_of = nn.ModuleDict({split: ReplicaMean(num_replicas) for split in ("val", "test")})
         self.mse_of = nn.ModuleDict({split: ReplicaMean(num_replicas) for split in ("val", "test")})
 
     def setup(self, stage: str) -> None:
         """Take the importance of each input from the data."""
+        super().setup(stage)
         self.importance = getattr(self.trainer.datamodule, "importance", None)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -105,12 +101,6 @@ class LitAutoencoder(LitTask):
         if self.num_replicas == 1:
             return self.net.decode(code)
         return torch.stack([net.decode(part) for net, part in zip(self.replicas(), code, strict=True)])
-
-    def replicas(self) -> list[nn.Module]:
-        """Each replica as a plain network, which shares its weights with this task."""
-        if self.num_replicas == 1:
-            return [self.net]
-        return [take_replica(self.net, index) for index in range(self.num_replicas)]
 
     def corrupt(self, inputs: Tensor, *position: int) -> Tensor:
         """The inputs as training shows them, differently to each replica.

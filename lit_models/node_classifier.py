@@ -3,7 +3,7 @@
 Letters: N nodes, E edges, I features, B nodes whose labels count, C classes, D width, R replicas.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -12,14 +12,14 @@ from torch.nn import functional as F
 
 from lit_models.best_replicas import BestReplicas
 from lit_models.replica_mean import ReplicaMean
-from lit_models.task import LitTask
-from nets import call_replicas, replica_metrics, stack_replicas, take_replica
+from lit_models.replicas import LitReplicas
+from nets import call_replicas, replica_metrics
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
 
-class LitNodeClassifier(LitTask):
+class LitNodeClassifier(LitReplicas):
     r"""Trains a graph network with the cross-entropy of the nodes that a batch is about.
 
     loss = mean over the targets of −log softmax(net(x, edge_index))_label + (λ/2)‖W⁰‖², where W⁰ are the weights of the
@@ -47,6 +47,8 @@ class LitNodeClassifier(LitTask):
         ValueError: when an argument is out of its range, or the data or the network do not have ``num_classes``.
     """
 
+    averages_weights = False  # the best epochs are those of the weights that are trained
+
     def __init__(
         self,
         net: nn.Module,
@@ -60,18 +62,17 @@ class LitNodeClassifier(LitTask):
             raise ValueError(f"num_classes must be at least 2, but it is {num_classes}.")
         if not 0 <= weight_penalty < float("inf"):
             raise ValueError(f"weight_penalty must be a finite number ≥ 0, but it is {weight_penalty}.")
-        if num_replicas < 1:
-            raise ValueError(f"num_replicas must be at least 1, but it is {num_replicas}.")
-        seed = torch.initial_seed()
-        super().__init__(net if num_replicas == 1 else stack_replicas(net, num_replicas, seed), optimizer, scheduler)
+        super().__init__(net, num_replicas, optimizer, scheduler)
         self.save_arguments()
-        self.num_classes, self.weight_penalty, self.num_replicas = num_classes, weight_penalty, num_replicas
+        self.num_classes, self.weight_penalty = num_classes, weight_penalty
         # The losses and then the accuracies in one metric, since two take longer by 5 % of an epoch on Cora.
         self.means = nn.ModuleDict({split: ReplicaMean(2 * num_replicas) for split in ("val", "test")})
         self.best = BestReplicas(self.net, num_replicas)
+        self.register_load_state_dict_pre_hook(_fill_in_best)
 
     def setup(self, stage: str) -> None:
         """Hold the classes and the features of the data against those of the task and the network."""
+        super().setup(stage)
         data = self.trainer.datamodule
         classes, features = getattr(data, "num_classes", self.num_classes), getattr(data, "num_features", None)
         if not classes == self.num_classes == self.net.num_classes:
@@ -103,12 +104,6 @@ class LitNodeClassifier(LitTask):
             return self.net.encode(x, edge_index)
         return torch.stack([net.encode(x, edge_index) for net in self.replicas()])
 
-    def replicas(self) -> list[nn.Module]:
-        """Each replica as a plain network, which shares its weights with this task."""
-        if self.num_replicas == 1:
-            return [self.net]
-        return [take_replica(self.net, index) for index in range(self.num_replicas)]
-
     def training_step(self, batch: "Data", batch_idx: int) -> Tensor:
         logits, labels = self._targets(batch)
         losses = self._losses(logits, labels)
@@ -127,7 +122,7 @@ class LitNodeClassifier(LitTask):
         self._log_evaluation("val")
 
     def use_best(self) -> None:
-        """Give each of several replicas the weights of the epoch of its lowest validation loss."""
+        """Give each of several replicas the weights and buffers of the epoch of its lowest validation loss."""
         self.best.restore(self.net)
 
     def on_validation_start(self) -> None:
@@ -188,3 +183,8 @@ class LitNodeClassifier(LitTask):
             self.best.update(self.net, losses)
             logged["val/lowest_loss"] = self.best.lowest.mean()
         self.log_dict(logged, sync_dist=True)
+
+
+def _fill_in_best(task: LitNodeClassifier, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """The weights of a checkpoint are enough: a version that kept no best epochs could load them too."""
+    task.best.fill_in(state, f"{prefix}best.", f"{prefix}net.")

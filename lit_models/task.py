@@ -7,7 +7,10 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
+
+from lit_models.plain_values import plain, unloadable
 
 
 class LitTask(LightningModule):
@@ -15,7 +18,8 @@ class LitTask(LightningModule):
 
     A checkpoint of a run started by ``train.py`` holds the class paths of the network, the optimizer and the
     scheduler, and reloads by itself; one of a task built in Python holds the plain arguments only and reloads once
-    the same ``net`` is passed. Either way it loads with ``weights_only=True``.
+    the same ``net`` is passed. Either way it loads with ``weights_only=True``: NumPy's numbers, such as a learning rate
+    out of ``np.logspace``, are saved as Python's, and a state that is no mere data is refused before training.
 
     Args:
         net: the architecture.
@@ -76,14 +80,45 @@ class LitTask(LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())
+        _make_plain(optimizer)
         if self.scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer)}
+        schedule = self._schedule(optimizer)
+        _make_plain(optimizer, schedule["scheduler"])
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step as ever; a factor that was computed by NumPy becomes a plain number."""
+        super().lr_scheduler_step(scheduler, metric)
+        _make_plain(getattr(scheduler, "optimizer", None), scheduler)
+
+    def on_train_start(self) -> None:
+        """Refuse a run whose checkpoints could not be loaded again."""
+        trainer = self.trainer
+        states = {f"callback {callback.state_key}": callback.state_dict() for callback in trainer.callbacks}
+        states |= {type(item).__name__: item.state_dict()["param_groups"] for item in trainer.optimizers}
+        schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+        states |= {type(item).__name__: item.state_dict() for item in schedulers}
+        for name, state in states.items() if trainer.checkpoint_callbacks else ():
+            if kind := unloadable(plain(state)):
+                raise ValueError(
+                    f"the state of {name} holds a {kind}, but a checkpoint holds numbers, strings and tensors alone: "
+                    f"give one of these, or set trainer.enable_checkpointing to false."
+                )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave out the hyperparameters that only a pickle could hold, and keep the losses of an unfinished epoch."""
-        hparams = checkpoint.get("hyper_parameters", {})
-        checkpoint["hyper_parameters"] = {name: value for name, value in hparams.items() if _is_plain(value)}
+        """Save numbers as plain ones and leave out what only a pickle could hold; keep an unfinished epoch's losses.
+
+        What is left out is a hyperparameter or, with a warning, what a callback has come to hold.
+        """
+        checkpoint.setdefault("hyper_parameters", {})
+        for name in checkpoint.keys() - {"state_dict"}:
+            checkpoint[name] = plain(checkpoint[name])
+        for name in checkpoint.keys() & {"hyper_parameters", "datamodule_hyper_parameters", "callbacks"}:
+            left_out = [key for key, value in checkpoint[name].items() if unloadable(value)]
+            if left_out and name == "callbacks":
+                rank_zero_warn(f"The checkpoint leaves out the state of {left_out[0]}, which is no plain data.")
+            checkpoint[name] = {key: value for key, value in checkpoint[name].items() if key not in left_out}
         checkpoint["tracked_loss"] = (self._loss_sum, self._sample_count)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -101,10 +136,10 @@ class LitTask(LightningModule):
         return {"scheduler": scheduler, **monitor}
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether a value is built from numbers, strings and None alone."""
-    if isinstance(value, dict):
-        return all(_is_plain(item) for pair in value.items() for item in pair)
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return type(value) in (int, float, bool, str, type(None))
+def _make_plain(optimizer: torch.optim.Optimizer | None, scheduler: Any = None) -> None:
+    """Make plain numbers of what an optimizer and a scheduler were given, and what comes of it is plain as well."""
+    for group in [optimizer.defaults, *optimizer.param_groups] if optimizer else ():
+        group.update(plain(group))
+    for part in (scheduler, *getattr(scheduler, "_schedulers", ())):  # those of a SequentialLR
+        state = getattr(part, "__dict__", {})
+        state.update(plain(state))

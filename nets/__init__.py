@@ -23,7 +23,7 @@ from nets.graph import GAT, GCN
 from nets.graph_layers import normalized_adjacency
 from nets.gru import GRU, GRULayer
 from nets.recurrent import LSTM, RNN, LSTMLayer, RNNLayer
-from nets.replicas import call_replicas, replica_metrics, stack_replicas, take_replica
+from nets.replicas import call_replicas, clip_replicas, replica_metrics, stack_replicas, take_replica
 from nets.sampling import greedy_search, sample_search
 from nets.search import Hypotheses, beam_search
 from nets.sequence_models import RecurrentClassifier, RecurrentLanguageModel
@@ -58,6 +58,7 @@ __all__ = [
     "attention_rollout",
     "beam_search",
     "call_replicas",
+    "clip_replicas",
     "elu_features",
     "greedy_search",
     "kernel_attention",

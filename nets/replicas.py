@@ -29,6 +29,8 @@ def stack_replicas(net: nn.Module, num_replicas: int, seed: int) -> nn.Module:
     for module in net.modules():
         if list(module.parameters(recurse=False)) and not hasattr(module, "reset_parameters"):
             raise ValueError(f"replicas need reset_parameters in every module, but {type(module).__name__} has none.")
+        if getattr(module, "track_running_stats", False) and module.momentum is None:
+            raise ValueError(f"replicas need a number as the momentum of {type(module).__name__}, but it is None.")
     copies = [_reset(deepcopy(net), seed + number) for number in range(num_replicas)]
     parameters, buffers = stack_module_state(copies)
     first = copies[0]
@@ -68,6 +70,26 @@ def take_replica(stacked: nn.Module, index: int) -> nn.Module:
     taken = {id(value): _like(value, value[index]) for value in stacked.parameters()}
     taken |= {id(value): value[index] for value in stacked.buffers()}
     return deepcopy(stacked, taken)
+
+
+@torch.no_grad()
+def clip_replicas(stacked: nn.Module, max_norm: float) -> None:
+    """Scale the gradients of each replica down to a norm at most, as if it were alone.
+
+    g_r ← g_r · min(1, c / (‖g_r‖ + 10⁻⁶)), as ``torch.nn.utils.clip_grad_norm_`` does for a single network
+    ("On the difficulty of training recurrent neural networks", Pascanu et al., 2013, https://arxiv.org/abs/1211.5063).
+
+    Args:
+        stacked: what ``stack_replicas`` made, with gradients.
+        max_norm: the norm c, > 0.
+    """
+    gradients = [parameter.grad for parameter in stacked.parameters() if parameter.grad is not None]
+    if not gradients:
+        return
+    norms = torch.stack([torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients])  # (P, R)
+    scales = (max_norm / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(scales.view(-1, *[1] * (gradient.ndim - 1)))
 
 
 def replica_metrics(name: str, values: Tensor) -> dict[str, Tensor]:

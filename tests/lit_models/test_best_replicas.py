@@ -1,11 +1,11 @@
-"""The weights of each replica's best epoch."""
+"""The weights and buffers of each replica's best epoch."""
 
 import torch
 from torch import nn
 from torch.testing import assert_close
 
 from lit_models.best_replicas import BestReplicas
-from nets import stack_replicas
+from nets import call_replicas, stack_replicas
 
 
 def filled(net: nn.Module, value: float) -> nn.Module:
@@ -39,3 +39,34 @@ def test_of_a_single_network_it_keeps_the_loss_alone() -> None:
     best.update(net, torch.tensor([0.5]))
     assert list(best.state_dict()) == ["lowest"] and float(best.lowest) == 0.5
     assert not list(best.parameters())
+
+
+def normalised() -> nn.Module:
+    return stack_replicas(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), 3, seed=0)
+
+
+def test_the_running_statistics_of_a_batch_normalisation_go_with_the_weights() -> None:
+    net, best, kept = normalised(), BestReplicas(normalised(), 3), []
+    for losses in (torch.tensor([3.0, 1.0, 2.0]), torch.tensor([2.0, 4.0, 2.0])):
+        for _ in range(2):
+            call_replicas(net, torch.randn(4, 2, generator=torch.Generator().manual_seed(len(kept))))
+        best.update(net, losses)
+        kept.append({name: value.clone() for name, value in net.state_dict().items()})
+    best.restore(net)
+    for name, value in net.state_dict().items():
+        first, second = (state[name] for state in kept)
+        assert torch.equal(value, torch.stack([second[0], first[1], first[2]])), name
+    assert net[1].num_batches_tracked.tolist() == [4, 2, 2]
+
+
+def test_what_an_earlier_version_did_not_keep_is_what_the_checkpoint_has_of_its_last_epoch() -> None:
+    net, best = normalised(), BestReplicas(normalised(), 3)
+    state = {f"net.{name}": value + 1 for name, value in net.state_dict().items()}
+    weights_alone = {**state, "best.lowest": torch.zeros(3), "best.0_weight": torch.zeros(3, 2, 2)}
+    best.fill_in(weights_alone, "best.", "net.")
+    best.fill_in(state, "best.", "net.")
+    assert bool((state["best.lowest"] == torch.inf).all()) and not weights_alone["best.lowest"].any()
+    for saved in (state, weights_alone):
+        best.load_state_dict({name[5:]: value for name, value in saved.items() if name.startswith("best.")})
+        assert torch.equal(best.get_buffer("1_running_var"), saved["net.1.running_var"])
+    assert not best.get_buffer("0_weight").any()

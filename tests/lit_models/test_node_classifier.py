@@ -8,6 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from tiny_graph import CLASSES, FEATURES, NODES, TinyGraph, tiny_graph
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
@@ -112,6 +113,41 @@ def test_replica_r_is_the_run_of_the_seed_plus_r_and_of_its_best_epoch(
     assert len(set(epochs)) > 1 or min(epochs) < 11
     graph = tiny_graph()
     assert together.encode(graph.x, graph.edge_index).shape == (3, NODES, 4)
+
+
+class Normalised(GCN):
+    """A graph network with running statistics, by which it is evaluated."""
+
+    def __init__(self) -> None:
+        super().__init__(FEATURES, 4, CLASSES, 0.0)
+        self.norm = nn.BatchNorm1d(FEATURES, momentum=0.5)
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        return super().forward(self.norm(x), edge_index)
+
+
+def test_replica_r_has_the_running_statistics_of_its_best_epoch(make_trainer: Any, tmp_path: Path) -> None:
+    def task(seed: int, **arguments: Any) -> LitNodeClassifier:
+        torch.manual_seed(seed)
+        return LitNodeClassifier(Normalised(), CLASSES, optimizer=partial(torch.optim.SGD, lr=8.0), **arguments)
+
+    together, trainer = task(3, num_replicas=3), make_trainer(max_epochs=8)
+    trainer.fit(together, datamodule=TinyGraph())
+    trainer.save_checkpoint(tmp_path / "together.ckpt")
+    (tested,) = trainer.test(together, datamodule=TinyGraph(), verbose=False)
+    again = LitNodeClassifier.load_from_checkpoint(tmp_path / "together.ckpt", net=Normalised(), weights_only=True)
+    again.use_best()
+    tracked = []
+    for number, (best, reloaded) in enumerate(zip(together.replicas(), again.replicas(), strict=True)):
+        alone, checkpoint = task(3 + number), ModelCheckpoint(tmp_path / str(number), monitor="val/lowest_loss")
+        one = make_trainer(max_epochs=8, enable_checkpointing=True, callbacks=[checkpoint])
+        one.fit(alone, datamodule=TinyGraph())
+        (wanted,) = one.test(alone, datamodule=TinyGraph(), ckpt_path="best", verbose=False, weights_only=True)
+        assert tested[f"test/loss_replica_{number}"] == pytest.approx(wanted["test/loss"], abs=1e-5)
+        assert_close(best.state_dict(), alone.net.state_dict())
+        assert_close(reloaded.state_dict(), alone.net.state_dict())
+        tracked.append(int(best.norm.num_batches_tracked))
+    assert min(tracked) < 8
 
 
 def test_replicas_go_on_with_their_best_after_a_checkpoint(make_trainer: Any, tmp_path: Path) -> None:

@@ -3,14 +3,18 @@
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser
+from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
 from lit_models import LitImageClassifier, LitTask, WarmupCosine
+from lit_models.plain_values import unloadable
 
 MODEL = """
 class_path: lit_models.LitImageClassifier
@@ -115,6 +119,77 @@ def test_hyperparameters_that_only_a_pickle_could_hold_are_left_out() -> None:
     checkpoint = {"hyper_parameters": {**plain, **unsafe}}
     LitTask(torch.nn.Identity()).on_save_checkpoint(checkpoint)
     assert checkpoint["hyper_parameters"] == plain
+
+
+SCHEDULERS = {
+    "none": None,
+    "steps": partial(StepLR, step_size=np.int64(1), gamma=np.float64(0.5)),
+    "milestones": partial(lr_scheduler.MultiStepLR, milestones=np.arange(1, 4)),
+    "a function of NumPy": partial(lr_scheduler.LambdaLR, lr_lambda=lambda epoch: np.cos(epoch / 9)),
+    "plateau": partial(ReduceLROnPlateau, factor=np.float64(0.5), min_lr=np.float64(1e-9)),
+    "several": lambda optimizer: lr_scheduler.SequentialLR(
+        optimizer,
+        [
+            StepLR(optimizer, np.int64(2), np.float64(0.1)),
+            lr_scheduler.LambdaLR(optimizer, lambda epoch: np.exp(-epoch)),
+        ],
+        milestones=[np.int64(1)],
+    ),
+    "one cycle": partial(lr_scheduler.OneCycleLR, max_lr=np.float64(0.1), pct_start=np.float64(0.3)),
+    "warm-up": partial(WarmupCosine, warmup_fraction=np.float64(0.1)),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_numbers_of_numpy_are_saved_as_numbers_and_resumed(
+    tmp_path: Path, tiny_task: object, make_trainer: object, tiny_images: type, name: str
+) -> None:
+    def task() -> LitTask:
+        numbers = {"lr": np.logspace(-2, -1, 3)[1], "momentum": np.float32(0.5), "weight_decay": np.array(0.01)}
+        optimizer = partial(torch.optim.SGD, **numbers)
+        return tiny_task(optimizer=optimizer, scheduler=SCHEDULERS[name], label_smoothing=np.float64(0.1))
+
+    first = make_trainer(max_epochs=2, enable_checkpointing=True, callbacks=[ModelCheckpoint(tmp_path)])
+    first.fit(task(), datamodule=tiny_images())
+    states = [item.state_dict() for item in first.optimizers]
+    states += [config.scheduler.state_dict() for config in first.lr_scheduler_configs]
+    assert not unloadable(states)  # whoever else saves them
+    (path,) = tmp_path.glob("*.ckpt")
+    assert torch.load(path, weights_only=True)["hyper_parameters"]["label_smoothing"] == 0.1
+    epochs = 2 if name in ("one cycle", "warm-up") else 3  # those two know the length of the run
+    resumed, whole = task(), task()
+    make_trainer(max_epochs=epochs).fit(resumed, datamodule=tiny_images(), ckpt_path=path, weights_only=True)
+    make_trainer(max_epochs=epochs).fit(whole, datamodule=tiny_images())
+    for key, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[key], value), key
+
+
+class Remembering(Callback):
+    """A callback whose state a checkpoint keeps."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def state_dict(self) -> dict[str, object]:
+        return {"value": self.value}
+
+
+def test_a_state_that_is_no_plain_data_is_refused_before_training(
+    tmp_path: Path, tiny_task: object, make_trainer: object, tiny_images: type
+) -> None:
+    kept, task = ModelCheckpoint(tmp_path), tiny_task()
+    trainer = make_trainer(enable_checkpointing=True, callbacks=[kept, Remembering(Path("a"))])
+    with pytest.raises(ValueError, match=r"the state of callback Remembering holds a \w+Path, but a checkpoint holds"):
+        trainer.fit(task, datamodule=tiny_images())
+    assert trainer.global_step == 0 and not list(tmp_path.glob("*.ckpt"))
+    make_trainer(callbacks=[Remembering(Path("a"))]).fit(task, datamodule=tiny_images())  # nothing is saved
+
+
+def test_a_state_that_has_become_no_plain_data_is_left_out_and_told() -> None:
+    checkpoint = {"callbacks": {"good": {"value": np.float64(1)}, "bad": {"value": Path()}}, "epoch": np.int64(1)}
+    with pytest.warns(UserWarning, match="The checkpoint leaves out the state of bad, which is no plain data"):
+        LitTask(torch.nn.Identity()).on_save_checkpoint(checkpoint)
+    assert checkpoint["callbacks"] == {"good": {"value": 1.0}} and not unloadable(checkpoint)
 
 
 def test_a_checkpoint_without_hyperparameters_stays_without_unsafe_ones() -> None:

@@ -8,7 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from nets import Autoencoder, TiedAutoencoder, call_replicas, replica_metrics, stack_replicas, take_replica
+from nets import (
+    Autoencoder,
+    TiedAutoencoder,
+    call_replicas,
+    clip_replicas,
+    replica_metrics,
+    stack_replicas,
+    take_replica,
+)
 
 SEED, REPLICAS = 7, 3
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
@@ -190,3 +198,29 @@ def test_metrics_are_the_mean_the_spread_of_the_sample_and_each_replica() -> Non
 def test_the_metric_of_one_replica_stands_alone() -> None:
     metrics = replica_metrics("val/loss", torch.tensor([4.0]))
     assert {name: value.tolist() for name, value in metrics.items()} == {"val/loss": 4.0}
+
+
+@pytest.mark.parametrize("max_norm", [0.5, 3.0, 1e6])
+def test_gradients_are_clipped_by_the_norm_of_each_replica_as_torch_clips_one(build: Callable, max_norm: float) -> None:
+    net, twins = stacked(build), alone(build)
+    scales = torch.tensor([0.01, 1.0, math.nan], dtype=torch.float64)  # one within, one beyond, one that is no number
+    for number, twin in enumerate(twins):
+        (twin(batch(6, 5)).square().sum() * scales[number]).backward()
+    for name, parameter in net.named_parameters():
+        parameter.grad = torch.stack([twin.get_parameter(name).grad for twin in twins])
+    clip_replicas(net, max_norm)
+    for twin in twins:
+        nn.utils.clip_grad_norm_(twin.parameters(), max_norm)
+    for name, parameter in net.named_parameters():
+        expected = torch.stack([twin.get_parameter(name).grad for twin in twins])
+        assert_close(parameter.grad, expected, rtol=0, atol=1e-12, equal_nan=True)
+
+
+def test_without_gradients_nothing_is_clipped() -> None:
+    clip_replicas(stacked(BUILDERS["linear"]), 1.0)
+
+
+def test_a_cumulative_average_which_vmap_cannot_take_is_refused() -> None:
+    with pytest.raises(ValueError, match="replicas need a number as the momentum of BatchNorm1d, but it is None"):
+        stack_replicas(nn.BatchNorm1d(4, momentum=None), 2, SEED)
+    stack_replicas(nn.BatchNorm1d(4, momentum=None, track_running_stats=False), 2, SEED)
