@@ -9,7 +9,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from datamodules.alphabet import decode, encode, to_ascii
+from datamodules.alphabet import VOCAB_SIZE, decode, encode, to_ascii
 from datamodules.buckets import BucketSampler, Names
 from datamodules.in_memory import InMemoryDataModule, InMemoryDataset
 from datamodules.surname_lists import download_surnames, faker_surnames, file_surnames, read_names
@@ -54,6 +54,7 @@ class SurnamesDataModule(InMemoryDataModule):
     """
 
     dataset_class = Names
+    vocab_size = VOCAB_SIZE
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import Metric
 
+from lit_models.class_counts import check_outputs
 from lit_models.task import LitTask
 
 
@@ -46,18 +47,15 @@ class LitClassifier(LitTask):
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
         self.val_metrics, self.test_metrics = nn.ModuleDict(metrics()), nn.ModuleDict(metrics())
 
-    def setup(self, stage: str) -> None:
-        """Hold the number of classes of the data and of the network against ``num_classes``."""
-        self.check_classes(self.num_classes)
-
     def forward(self, *inputs: Tensor) -> Tensor:
         """The logits (B, C) of the inputs."""
         return self.net(*inputs)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         *inputs, labels = batch
-        loss = F.cross_entropy(self.net(*inputs), labels, label_smoothing=self.label_smoothing)
-        return self.track(loss, len(labels))
+        logits = self.net(*inputs)
+        check_outputs(logits, self.num_classes)
+        return self.track(F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing), len(labels))
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         return self._evaluate("val", self.val_metrics, batch)
@@ -68,6 +66,7 @@ class LitClassifier(LitTask):
     def _evaluate(self, split: str, metrics: nn.ModuleDict, batch: tuple[Tensor, ...]) -> dict[str, Any]:
         *inputs, labels = batch
         logits = self.net(*inputs)
+        check_outputs(logits, self.num_classes)
         loss = F.cross_entropy(logits, labels)
         self.log(f"{split}/loss", loss, batch_size=len(labels), sync_dist=True)
         for name, metric in metrics.items():

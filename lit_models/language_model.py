@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lit_models.class_counts import check_counts, check_vocabulary, classes_of_data
 from lit_models.task import LitTask
 from nets import Hypotheses, beam_search, greedy_search, sample_search
 
@@ -40,7 +41,7 @@ class LitLanguageModel(LitTask):
         batch: tokens (B, T), padded with 0, lengths (B,), conditions (B,); to predict: see ``predict_step``
 
     Raises:
-        ValueError: when an argument is out of its range, or the data has more conditions than the network.
+        ValueError: when an argument is out of its range, or the data does not have the conditions of the network.
     """
 
     def __init__(
@@ -63,15 +64,15 @@ class LitLanguageModel(LitTask):
         self.beam_width, self.max_length = beam_width, max_length
         self.length_penalty, self.temperature = length_penalty, temperature
 
+    def check_classes(self, exact: bool) -> None:
+        """Raise ValueError unless the conditions and the tokens of the network are those of the data."""
+        data = self.trainer.datamodule
+        check_counts(classes_of_data(data), "languages", {"model.net.num_conditions": self.net.num_conditions}, exact)
+        check_vocabulary(data, self.net, exact)
+
     def setup(self, stage: str) -> None:
-        """Hold the number of conditions of the data against that of the network."""
-        in_data = getattr(self.trainer.datamodule, "num_classes", 0)
-        in_net = getattr(self.net, "num_conditions", in_data)
-        if in_data > in_net:
-            raise ValueError(
-                f"the data has {in_data} languages and the network num_conditions={in_net}: set "
-                f"model.net.num_conditions to {in_data}."
-            )
+        """What the conditions of data and network have to do with each other; and that there is something to write."""
+        super().setup(stage)
         if stage == "predict" and getattr(self.trainer.datamodule, "num_written", None) is None:
             raise ValueError("a generator must know how many texts it is to write: set data.num_written, say to 8.")
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lit_models.best_replicas import BestReplicas
+from lit_models.class_counts import check_outputs
 from lit_models.replica_mean import ReplicaMean
 from lit_models.replicas import LitReplicas
 from nets import call_replicas, replica_metrics
@@ -73,16 +74,11 @@ class LitNodeClassifier(LitReplicas):
     def setup(self, stage: str) -> None:
         """Hold the classes and the features of the data against those of the task and the network."""
         super().setup(stage)
-        data = self.trainer.datamodule
-        classes, features = getattr(data, "num_classes", self.num_classes), getattr(data, "num_features", None)
-        if not classes == self.num_classes == self.net.num_classes:
+        features = getattr(self.trainer.datamodule, "num_features", None)
+        in_channels = getattr(self.net, "in_channels", features)
+        if features not in (None, in_channels):
             raise ValueError(
-                f"the data has {classes} classes, the task num_classes={self.num_classes} and the network "
-                f"{self.net.num_classes} outputs: set model.num_classes and model.net.num_classes to {classes}."
-            )
-        if features not in (None, self.net.in_channels):
-            raise ValueError(
-                f"the data has {features} features a node, the network in_channels={self.net.in_channels}: "
+                f"the data has {features} features a node, the network in_channels={in_channels}: "
                 f"set model.net.in_channels to {features}."
             )
 
@@ -150,7 +146,9 @@ class LitNodeClassifier(LitReplicas):
 
     def _targets(self, batch: "Data") -> tuple[Tensor, Tensor]:
         """The logits (R, B, C) and the labels (B,) of the nodes that a batch is about."""
-        logits = self(batch.x, batch.edge_index).view(self.num_replicas, -1, self.num_classes)
+        logits = self(batch.x, batch.edge_index)
+        check_outputs(logits, self.num_classes, dim=-1)
+        logits = logits.view(self.num_replicas, -1, self.num_classes)
         return logits.index_select(1, batch.targets), batch.y[batch.targets]
 
     def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -4,13 +4,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lit_models.class_averages import class_scores
+
 
 def overlap_scores(confusion: Tensor) -> dict[str, Tensor]:
     r"""The intersection over union and the Dice coefficient of each class, and the share of right pixels.
 
         IoU = TP / (TP + FP + FN),   Dice = 2 TP / (2 TP + FP + FN),   acc = Σ TP / Σ pixels
 
-    A class that is neither in the truth nor in the prediction has no score: NaN, which ``Tensor.nanmean`` leaves out.
+    A class that is neither in the truth nor in the prediction has no score: NaN, which ``mean_over_classes`` leaves
+    out. See ``class_scores``, of which IoU and Dice, there F1, are two.
 
     Args:
         confusion: pixels by true class (rows) and predicted class (columns), as torchmetrics' ConfusionMatrix.
@@ -18,13 +21,8 @@ def overlap_scores(confusion: Tensor) -> dict[str, Tensor]:
     Shapes:
         (C, C) -> "iou" (C,), "dice" (C,), "acc" ()
     """
-    confusion = confusion.double()
-    right, true, predicted = confusion.diagonal(), confusion.sum(dim=1), confusion.sum(dim=0)
-    return {
-        "iou": right / (true + predicted - right),
-        "dice": 2 * right / (true + predicted),
-        "acc": right.sum() / true.sum(),
-    }
+    scores, pixels = class_scores(confusion), confusion.double()
+    return {"iou": scores["iou"], "dice": scores["f1"], "acc": pixels.trace() / pixels.sum()}
 
 
 def dice_loss(logits: Tensor, masks: Tensor, ignore_index: int = 255) -> Tensor:

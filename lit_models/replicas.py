@@ -58,6 +58,7 @@ class LitReplicas(LitTask):
 
     def setup(self, stage: str) -> None:
         """Refuse what would couple the replicas."""
+        super().setup(stage)
         if stage != "fit" or self.num_replicas == 1:
             return
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:

@@ -7,6 +7,8 @@ from torch.nn import functional as F
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lit_models.boundary import BoundaryFScore
+from lit_models.class_averages import mean_over_classes
+from lit_models.class_counts import check_outputs
 from lit_models.overlap import dice_loss, overlap_scores
 from lit_models.task import LitTask
 from nets import tiled_logits
@@ -21,7 +23,8 @@ class LitSegmenter(LitTask):
     The loss is the cross-entropy of the pixels, the soft Dice loss (``dice_loss``), or their sum. Logs ``train/loss``;
     for ``val`` and ``test`` the ``loss``, the mean ``iou`` over the classes of the intersection over union, the mean
     Dice coefficient ``dice`` and the share of right pixels ``acc``, all from the pixels of the whole split; for
-    ``test`` also ``iou_<class>`` and ``boundary_f``, see ``BoundaryFScore``. Void pixels count in none of them.
+    ``test`` also ``iou_<class>``, of the classes that have one, and ``boundary_f``, see ``BoundaryFScore``. Void pixels
+    count in none of them, and classes that are neither in the truth nor in the prediction in no mean.
 
     Args:
         net: from images (B, I, H, W) to logits (B, C, H, W).
@@ -77,10 +80,6 @@ class LitSegmenter(LitTask):
         self.confusion = MulticlassConfusionMatrix(num_classes, ignore_index=ignore_index)
         self.boundary = None if boundary_tolerance is None else BoundaryFScore(boundary_tolerance, ignore_index)
 
-    def setup(self, stage: str) -> None:
-        """Hold the number of classes of the data and of the network against ``num_classes``."""
-        self.check_classes(self.num_classes)
-
     def forward(self, images: Tensor) -> Tensor:
         """The logits (B, C, H, W) of the images."""
         return self.segment(images)
@@ -129,6 +128,7 @@ class LitSegmenter(LitTask):
         return {"mask": predicted.byte(), "overlay": draw_overlays(images, classes), "share": shares}
 
     def _loss(self, logits: Tensor, masks: Tensor) -> Tensor:
+        check_outputs(logits, self.num_classes)
         logits, loss = logits.float(), 0.0
         if "cross_entropy" in self.loss:
             # The mean over the pixels that are known; of a batch without any the sum, 0, and not 0/0.
@@ -141,7 +141,7 @@ class LitSegmenter(LitTask):
         self._check(images, masks)
         logits = self.segment(images)
         loss, predicted = self._loss(logits, masks), logits.argmax(dim=1)
-        num_known = max(1, int((masks != self.ignore_index).sum()))  # the pixels that the loss is a mean of
+        num_known = int((masks != self.ignore_index).sum())  # the pixels that the loss is a mean of
         self.log(f"{split}/loss", loss, batch_size=num_known, sync_dist=True)
         self.confusion.update(predicted, masks)
         if split == "test" and self.boundary is not None:
@@ -149,12 +149,19 @@ class LitSegmenter(LitTask):
         return {"loss": loss}
 
     def _log_scores(self, split: str) -> None:
-        scores = overlap_scores(self.confusion.compute())
+        confusion = self.confusion.compute()
         self.confusion.reset()
+        if confusion.sum() == 0 and not self.trainer.sanity_checking:
+            raise ValueError(
+                f"all pixels of the {split} split are void ({self.ignore_index}), so that nothing can be scored: mend "
+                f"its masks, or set model.ignore_index to the label of what is to be left out."
+            )
+        scores = overlap_scores(confusion)
         names = getattr(self.trainer.datamodule, "class_names", None) or map(str, range(self.num_classes))
-        logged = {"iou": scores["iou"].nanmean(), "dice": scores["dice"].nanmean(), "acc": scores["acc"]}
+        logged = {name: mean_over_classes(scores[name]) for name in ("iou", "dice")} | {"acc": scores["acc"]}
         if split == "test":
-            logged |= {f"iou_{name}": iou for name, iou in zip(names, scores["iou"], strict=False)}
+            of_classes = zip(names, scores["iou"], strict=False)
+            logged |= {f"iou_{name}": iou for name, iou in of_classes if not iou.isnan()}
         self.log_dict({f"{split}/{name}": value.float() for name, value in logged.items()}, sync_dist=True)
 
     def _check(self, images: Tensor, masks: Tensor) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import nn
 from torchmetrics import Metric
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+from torchmetrics.classification import MulticlassAccuracy
 
+from lit_models.class_averages import ClassMean
+from lit_models.class_counts import check_vocabulary
 from lit_models.classifier import LitClassifier
 
 SHOWN = 3  # classes of a prediction
@@ -17,7 +19,8 @@ class LitSequenceClassifier(LitClassifier):
 
     loss = −log softmax(net(tokens, lengths))_label, averaged over the batch; logs ``train/loss``, and for ``val`` and
     ``test`` the ``loss``, the accuracy ``acc``, and where classes are unbalanced what tells more: ``balanced_acc``, the
-    mean over the classes of their recall, and ``macro_f1``, the mean of their F1 scores.
+    mean over the classes of their recall, and ``macro_f1``, the mean of their F1 scores; what a class without samples
+    counts for is said in ``lit_models.class_averages``.
 
     Args:
         net: from tokens (B, T) and lengths (B,) to logits (B, C).
@@ -44,12 +47,17 @@ class LitSequenceClassifier(LitClassifier):
         def metrics() -> dict[str, Metric]:
             return {
                 "acc": MulticlassAccuracy(num_classes, average="micro"),
-                "balanced_acc": MulticlassAccuracy(num_classes, average="macro"),
-                "macro_f1": MulticlassF1Score(num_classes, average="macro"),
+                "balanced_acc": ClassMean("recall", num_classes),
+                "macro_f1": ClassMean("f1", num_classes),
             }
 
         super().__init__(net, num_classes, label_smoothing, metrics, optimizer, scheduler)
         self.save_arguments()
+
+    def check_classes(self, exact: bool) -> None:
+        """Raise ValueError unless the classes and the tokens of the task and the network are those of the data."""
+        super().check_classes(exact)
+        check_vocabulary(self.trainer.datamodule, self.net, exact)
 
     def setup(self, stage: str) -> None:
         """What the classes of data and network have to do with each other; and that there is something to classify."""

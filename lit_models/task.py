@@ -10,6 +10,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
+from lit_models.class_counts import check_counts, classes_of_data
 from lit_models.plain_values import plain, unloadable
 
 
@@ -68,15 +69,20 @@ class LitTask(LightningModule):
             self.log("train/loss", loss_sum / sample_count)
         self._loss_sum, self._sample_count = torch.zeros(()), 0
 
-    def check_classes(self, num_classes: int) -> None:
-        """Raise ValueError unless the data and the network have the classes of the task."""
-        in_data = getattr(self.trainer.datamodule, "num_classes", num_classes)
-        in_net = getattr(self.net, "num_classes", num_classes)
-        if in_data > num_classes or in_net != num_classes:
-            raise ValueError(
-                f"the data has {in_data} classes, the task num_classes={num_classes} and the network "
-                f"{in_net} outputs: set model.num_classes and model.net.num_classes to {in_data}."
-            )
+    def setup(self, stage: str) -> None:
+        """Raise ValueError unless each class of the data has its output."""
+        self.check_classes(exact=False)
+
+    def on_fit_start(self) -> None:
+        """Raise ValueError where training begins with outputs that no class of the data has."""
+        self.check_classes(exact=self.trainer.ckpt_path is None)
+
+    def check_classes(self, exact: bool) -> None:
+        """Raise ValueError unless the data have the classes of the task and the network, or fewer unless ``exact``."""
+        if hasattr(self, "num_classes"):
+            in_net = getattr(self.net, "num_classes", self.num_classes)
+            counts = {"model.num_classes": self.num_classes, "model.net.num_classes": in_net}
+            check_counts(classes_of_data(self.trainer.datamodule), "classes", counts, exact)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())

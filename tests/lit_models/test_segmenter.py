@@ -1,5 +1,6 @@
 """The segmenter's losses and scores against plain computations over a whole split, in tiles and at another size."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -287,6 +288,26 @@ def test_a_class_that_is_nowhere_is_left_out_of_the_mean(make_trainer: Callable)
     data.num_classes = 3
     (metrics,) = make_trainer().test(task_of(net=net, num_classes=4), datamodule=data, verbose=False)
     assert metrics["test/iou"] == pytest.approx(sum(metrics[f"test/iou_{name}"] for name in data.class_names) / 3)
+    assert all(math.isfinite(value) for value in metrics.values())
+
+
+def test_a_batch_of_void_alone_weighs_nothing_in_the_loss(make_trainer: Callable) -> None:
+    losses = []
+    for eval_batch_size in (1, 7):  # one by one, and all together
+        data = TinyMasks(eval_batch_size=eval_batch_size)
+        data.setup("validate")
+        data.datasets["val"].tensors[1][[0, 3]] = VOID
+        losses.append(make_trainer().validate(task_of(), datamodule=data, verbose=False)[0]["val/loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_a_split_of_void_alone_is_told_and_not_scored(make_trainer: Callable) -> None:
+    data = TinyMasks()
+    data.setup("validate")
+    data.datasets["val"].tensors[1].fill_(VOID)
+    message = r"all pixels of the val split are void \(255\), so that nothing can be scored: mend its masks"
+    with pytest.raises(ValueError, match=message):
+        make_trainer().validate(task_of(), datamodule=data, verbose=False)
 
 
 @pytest.mark.parametrize("step", ["training_step", "validation_step", "test_step"])

@@ -62,6 +62,16 @@ def test_scores_of_a_split_are_exact_and_those_of_scikit_learn(
     }
 
 
+def test_a_class_without_samples_that_is_predicted_is_no_recall_of_0() -> None:
+    task, logits = classifier(4, 4), torch.eye(4)[torch.tensor([0, 0, 1, 1, 3, 0])]
+    labels = torch.tensor([0, 0, 1, 1, 0, 1])
+    for part in (slice(0, 4), slice(4, 6)):
+        for metric in task.test_metrics.values():
+            metric.update(logits[part], labels[part])
+    assert task.test_metrics["balanced_acc"].compute() == pytest.approx(2 / 3)
+    assert task.test_metrics["macro_f1"].compute() == pytest.approx((2 / 3 + 4 / 5) / 3)
+
+
 def test_the_training_loss_is_the_smoothed_cross_entropy(data: SurnamesDataModule, make_trainer: Callable) -> None:
     task = classifier(label_smoothing=0.2)
     data.setup("fit")
