@@ -9,6 +9,9 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
+from lit_models.schedule_steps import attach_steps, step_after_epoch
+from lit_models.scheduling import build_schedule, stated_arguments
+
 
 class LitTask(LightningModule):
     """A LightningModule around an injected network.
@@ -21,7 +24,8 @@ class LitTask(LightningModule):
         net: the architecture.
         optimizer: from parameters to an optimizer; AdamW with torch's defaults when None.
         scheduler: from an optimizer to a learning-rate scheduler, stepped each epoch; one with an argument
-            ``total_steps`` gets the length of the run and is stepped each batch.
+            ``total_steps`` gets the length of the run and is stepped each batch, in a resumed run on the curve of the
+            new length; one that watches a metric is stepped after each validation, which its ``patience`` counts.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class LitTask(LightningModule):
         # No default class in the signature: the command line would lend its arguments to whichever class replaces it.
         self.optimizer = optimizer or torch.optim.AdamW
         self.scheduler = scheduler
+        self.stated_schedules: list[dict[str, Any]] = []
         self._loss_sum, self._sample_count = torch.zeros(()), 0
 
     def save_arguments(self) -> None:
@@ -63,6 +68,7 @@ class LitTask(LightningModule):
         if sample_count > 0:  # a run resumed at the very end of an epoch has nothing to add
             self.log("train/loss", loss_sum / sample_count)
         self._loss_sum, self._sample_count = torch.zeros(()), 0
+        step_after_epoch(self)
 
     def check_classes(self, num_classes: int) -> None:
         """Raise ValueError unless the data and the network have the classes of the task."""
@@ -78,7 +84,12 @@ class LitTask(LightningModule):
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer)}
+        schedule = build_schedule(self, optimizer)
+        self.stated_schedules = [stated_arguments(schedule["scheduler"])]
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_fit_start(self) -> None:
+        attach_steps(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave out the hyperparameters that only a pickle could hold, and keep the losses of an unfinished epoch."""
@@ -88,17 +99,6 @@ class LitTask(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._loss_sum, self._sample_count = checkpoint.get("tracked_loss", (torch.zeros(()), 0))
-
-    def _schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        # What YAML names arrives as a partial of an opaque factory, all arguments of the class in its keywords.
-        given = getattr(self.scheduler, "keywords", {})
-        if "total_steps" in {*given, *inspect.signature(self.scheduler).parameters}:
-            total_steps = given.get("total_steps") or self.trainer.estimated_stepping_batches
-            return {"scheduler": self.scheduler(optimizer, total_steps=total_steps), "interval": "step"}
-        scheduler = self.scheduler(optimizer)
-        plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
-        monitor = {"monitor": getattr(scheduler, "monitor", "val/loss")} if plateau else {}
-        return {"scheduler": scheduler, **monitor}
 
 
 def _is_plain(value: Any) -> bool:
