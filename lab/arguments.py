@@ -9,7 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from lab.config_files import check_config
+from lab.config_files import check_config, config_file
+from lab.directions import followed_mode
 from lab.errors import LabError, nearest
 from lab.overrides import read_word
 from lab.requeue import slurm_job
@@ -114,7 +115,11 @@ class CommandLine:
 
     def _assemble(self, layer: list[str]) -> list[str]:
         words = [word for config in self.configs for word in ("--config", config)]
-        return [*([self.subcommand] if self.subcommand else []), *words, *layer, *self.overrides]
+        if not self.subcommand:
+            return [*words, *layer, *self.overrides]
+        mode = followed_mode([*map(config_file, self.configs), self.typed["values"]])
+        layer = [*layer, *([f"--monitor_mode={mode}"] if mode else [])]
+        return [self.subcommand, *words, *layer, *self.overrides]
 
 
 def _is_saved(config: Path) -> bool:

@@ -119,12 +119,16 @@ def _mode(factory: LRSchedulerCallable) -> dict[str, str]:
 
 
 def _check_one_cycle(scheduler: OneCycleLR, length: float) -> None:
-    if not 1 <= length <= scheduler.total_steps:
-        makes = f"makes {length}" if 1 <= length < math.inf else "has no known end"
+    total = scheduler.total_steps
+    if not 1 <= length < math.inf:
         raise ValueError(
-            f"the schedule OneCycleLR ends after total_steps {scheduler.total_steps}, but the run {makes}: set "
-            f"total_steps (or epochs and steps_per_epoch) to null, which gives it the length of the run, or "
-            f"trainer.max_steps to at most {scheduler.total_steps}."
+            f"the schedule OneCycleLR ends after total_steps {total}, but the run has no known end: set "
+            f"trainer.max_epochs, or trainer.max_steps to at most {total}."
+        )
+    if length > total:
+        raise ValueError(
+            f"the schedule OneCycleLR ends after total_steps {total}, but the run makes {length}: set total_steps to "
+            f"{length}, leave it out to have that of the run, or set trainer.max_steps to at most {total}."
         )
 
 

@@ -143,7 +143,11 @@ def test_epochs_and_steps_per_epoch_are_heeded(rates: Callable) -> None:
 @pytest.mark.parametrize(
     ("scheduler", "arguments", "message"),
     [
-        (partial(ONE_CYCLE, total_steps=4), {}, "ends after total_steps 4, but the run makes 5: set .* to null"),
+        (
+            partial(ONE_CYCLE, total_steps=4),
+            {},
+            "ends after total_steps 4, but the run makes 5: set total_steps to 5",
+        ),
         (partial(ONE_CYCLE, epochs=2, steps_per_epoch=2), {}, "ends after total_steps 4, but the run makes 5"),
         (partial(ONE_CYCLE, total_steps=4), {"max_epochs": -1}, "but the run has no known end: .* to at most 4"),
         (ONE_CYCLE, {"max_epochs": -1}, "total_steps must be a number of steps ≥ 1, but it is inf: give it, or set"),
@@ -177,7 +181,7 @@ def test_a_plateau_has_the_direction_of_its_metric(
 
 def test_a_direction_against_the_name_is_told_and_one_that_nobody_knows_asked_for(tiny_task: Callable) -> None:
     task = tiny_task(scheduler=lambda optimizer: ReduceLROnPlateau(optimizer, monitor="val/acc"))
-    with pytest.warns(UserWarning, match=r"takes the lower val/acc for the better one \(mode min\), although"):
+    with pytest.warns(UserWarning, match=r"takes the lowest val/acc for the best \(mode min\), although"):
         task.configure_optimizers()
     with pytest.raises(ValueError, match=r"names the metric val/height, .*: give it mode min or max"):
         tiny_task(scheduler=partial(ReduceLROnPlateau, monitor="val/height")).configure_optimizers()
