@@ -100,6 +100,12 @@ class CommandLine:
             values[key] = read_word(value)
         return {"configs": self.configs, "values": values, **slurm_job()}
 
+    @property
+    def followed_mode(self) -> list[str]:
+        """What is typed behind it all where ``monitor_mode`` follows the name of the metric; nothing elsewhere."""
+        mode = followed_mode([*map(config_file, self.configs), self.typed["values"]]) if self.subcommand else None
+        return [f"--monitor_mode={mode}"] if mode else []
+
     def run_name(self, config: Any) -> str:
         """The name of the experiment: that of its config file, or of its classes when it has none."""
         files = self._experiments()
@@ -115,11 +121,7 @@ class CommandLine:
 
     def _assemble(self, layer: list[str]) -> list[str]:
         words = [word for config in self.configs for word in ("--config", config)]
-        if not self.subcommand:
-            return [*words, *layer, *self.overrides]
-        mode = followed_mode([*map(config_file, self.configs), self.typed["values"]])
-        layer = [*layer, *([f"--monitor_mode={mode}"] if mode else [])]
-        return [self.subcommand, *words, *layer, *self.overrides]
+        return [*([self.subcommand] if self.subcommand else []), *words, *layer, *self.overrides]
 
 
 def _is_saved(config: Path) -> bool:

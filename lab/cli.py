@@ -83,7 +83,7 @@ class LabCLI(LightningCLI):
         parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best checkpoint after fit.")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:
-        self.config = parse(parser, args)
+        self.config = parse(parser, [*args, *self.command_line.followed_mode])
 
     def _parse_ckpt_path(self) -> None:
         """Resolve the checkpoint; its model and data are those to build, but for what the command line says."""
@@ -115,7 +115,8 @@ class LabCLI(LightningCLI):
         data = config.get("data")
         if model is None and data is None:
             return
-        layered = parse(self.parser, self.command_line.layered(model=model, data=data))
+        layered = self.command_line.layered(model=model, data=data)
+        layered = parse(self.parser, [*layered, *self.command_line.followed_mode])
         parts = {key: layered[command][key].as_dict() for key in ("model", "data")}
         if model and command == "fit":
             refuse_restored(parts["model"], model)

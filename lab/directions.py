@@ -53,8 +53,8 @@ def contradiction(watcher: str, metric: str, mode: str | None, argument: str = "
 def ask_for_mode(watcher: str, metric: str, how: str) -> str:
     """A sentence that asks which way a metric is better."""
     return (
-        f"{watcher} names the metric {metric}, but its name does not say whether more of it is better, as that of "
-        f"val/acc does, or less, as that of val/loss: {how} min or max."
+        f'{watcher} names "{metric}", which does not say whether more of it is better, as val/acc does, or less, as '
+        f"val/loss does: {how} min or max."
     )
 
 

@@ -53,11 +53,11 @@ def test_a_stated_mode_stays_and_is_told(lab):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--monitor=val/height"], "error: monitor names the metric val/height, but .*: add --monitor_mode min or max"),
-        ([STOPPING[0], "--trainer.callbacks.monitor=a/b"], "EarlyStopping names the metric a/b, .*: add its mode, min"),
+        (["--monitor=val/height"], 'error: monitor names "val/height", which .*: add --monitor_mode min or max'),
+        ([STOPPING[0], "--trainer.callbacks.monitor=a/b"], 'EarlyStopping names "a/b", .*: add its mode, min'),
         (
             [PLATEAU[0], "--model.scheduler.monitor=a/b"],
-            "ReduceLROnPlateau names the metric a/b, but its name does not",
+            'ReduceLROnPlateau names "a/b", which does not say',
         ),
     ],
 )

@@ -183,7 +183,7 @@ def test_a_direction_against_the_name_is_told_and_one_that_nobody_knows_asked_fo
     task = tiny_task(scheduler=lambda optimizer: ReduceLROnPlateau(optimizer, monitor="val/acc"))
     with pytest.warns(UserWarning, match=r"takes the lowest val/acc for the best \(mode min\), although"):
         task.configure_optimizers()
-    with pytest.raises(ValueError, match=r"names the metric val/height, .*: give it mode min or max"):
+    with pytest.raises(ValueError, match=r'names "val/height", which .*: give it mode min or max'):
         tiny_task(scheduler=partial(ReduceLROnPlateau, monitor="val/height")).configure_optimizers()
 
 
