@@ -6,7 +6,6 @@ from itertools import islice
 
 import torch
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
@@ -58,6 +57,27 @@ class ResumableSampler(DistributedSampler):
         return super().__iter__()
 
 
+class EvaluationSampler(DistributedSampler):
+    """Shares the samples out among processes, each once and in their order; a process may be left without any.
+
+    Lightning's UnrepeatedDistributedSampler asserts that each has one, which fewer samples than processes cannot meet.
+
+    Args:
+        dataset: what is sampled.
+        num_replicas: processes, ≥ 1.
+        rank: which of them this is.
+    """
+
+    def __init__(self, dataset: Dataset, num_replicas: int, rank: int) -> None:
+        super().__init__(dataset, num_replicas, rank, shuffle=False)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.rank, len(self.dataset), self.num_replicas))
+
+    def __len__(self) -> int:
+        return len(range(self.rank, len(self.dataset), self.num_replicas))
+
+
 def identity(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The collate function of a dataset that already serves batches."""
     return batch
@@ -76,7 +96,7 @@ class InMemoryDataModule(LightningDataModule):
         augmentation: applied to the inputs of each training batch, on the device that trains.
 
     Raises:
-        ValueError: when a batch size is below 1.
+        ValueError: when a batch size is below 1, or a split to be scored has fewer samples than there are processes.
     """
 
     dataset_class = InMemoryDataset
@@ -90,6 +110,7 @@ class InMemoryDataModule(LightningDataModule):
                 raise ValueError(f"{name} must be at least 1, but it is {value}.")
         self.batch_size, self.eval_batch_size, self.seed = batch_size, eval_batch_size, seed
         self.augmentation = augmentation
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # to predict fewer samples than processes
         self.datasets: dict[str, InMemoryDataset] = {}
 
     @abstractmethod
@@ -134,7 +155,13 @@ class InMemoryDataModule(LightningDataModule):
 
     def _eval_dataloader(self, split: str) -> DataLoader:
         dataset, (world_size, rank) = self.datasets[split], self._world()
-        sampler = UnrepeatedDistributedSampler(dataset, world_size, rank, shuffle=False)
+        # Metrics are gathered of what each process has measured: one without a sample would have none to send.
+        if 0 < len(dataset) < world_size and not getattr(self.trainer, "predicting", False):
+            raise ValueError(
+                f"the split {split} has {len(dataset)} samples, but each of {world_size} processes needs one: lower "
+                f"trainer.devices or trainer.num_nodes."
+            )
+        sampler = EvaluationSampler(dataset, world_size, rank)
         return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=sampler, collate_fn=identity)
 
     def _seen_batches(self) -> int:

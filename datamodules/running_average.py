@@ -61,7 +61,7 @@ class RunningAverageDataModule(InMemoryDataModule):
         a batch: inputs (B, T, 1), targets (B, T, 1)
 
     Raises:
-        ValueError: when an argument is out of its range.
+        ValueError: when an argument is out of its range, or there are fewer batches than processes.
     """
 
     def __init__(
@@ -93,6 +93,11 @@ class RunningAverageDataModule(InMemoryDataModule):
 
     def train_dataloader(self) -> DataLoader:
         world_size, rank = self._world()
+        if self.num_batches < world_size:
+            raise ValueError(
+                f"num_batches is {self.num_batches}, but each of {world_size} processes needs one: raise it, or lower "
+                f"trainer.devices or trainer.num_nodes."
+            )
         dataset, skip = self.datasets["train"], self._seen_batches
         sampler = FreshSampler(dataset, skip, num_replicas=world_size, rank=rank, seed=self.seed, drop_last=True)
         return DataLoader(dataset, batch_size=None, sampler=sampler)

@@ -15,7 +15,8 @@ def checkpoint_path(command: str, given: str | None, root: Path, name: str, run:
 
     Args:
         command: fit, validate, test or predict.
-        given: what --ckpt_path says; None stands for a fresh start of fit, and for "best" elsewhere.
+        given: what --ckpt_path says; None stands for a fresh start of fit, and elsewhere for the best checkpoint of the
+            newest run that has any, or its last one where no validation has picked a best.
         root: the folder of all runs.
         name: the name of the config.
         run: the run folder that "best" and "last" are taken from; the newest run of the config when None.
@@ -23,28 +24,30 @@ def checkpoint_path(command: str, given: str | None, root: Path, name: str, run:
     Raises:
         LabError: when there is no such file.
     """
-    kind = "best" if given is None and command != "fit" else given
-    if kind is None:
+    if given is None and command == "fit":
         return None
-    if kind not in ("best", "last"):
-        path = Path(kind)
+    if given not in (None, "best", "last"):
+        path = Path(given)
         if not path.is_file():
-            raise LabError(f"the checkpoint {kind} does not exist: give a file, or one of the words best and last.")
+            raise LabError(f"the checkpoint {given} does not exist: give a file, or one of the words best and last.")
         return path
-    found = newest_checkpoint([run] if run else [folder for _, folder in run_versions(root, name)], kind)
-    if found is None and command == "fit" and kind == "last":
-        return None
-    if found is None:
-        raise LabError(
-            f"no run of {name} in {root} has a {kind} checkpoint: run `python train.py fit` with its config first, "
-            f"or give --ckpt_path."
+    runs = [run] if run else [folder for _, folder in run_versions(root, name)]
+    found = newest_checkpoint(runs, given)
+    if found is None and not (command == "fit" and given == "last"):
+        other = newest_checkpoint(runs)
+        hint = (
+            f"{other} is there: give it, or --ckpt_path last"
+            if other
+            else "run `python train.py fit` with its config first, or give --ckpt_path"
         )
+        raise LabError(f"no run of {name} in {root} has a {given or 'best'} checkpoint: {hint}.")
     return found
 
 
-def newest_checkpoint(runs: list[Path], kind: str) -> Path | None:
-    """The "best" or "last" checkpoint of the first of some runs that has one."""
-    paths = (run / "checkpoints" / f"{kind}.ckpt" for run in runs)
+def newest_checkpoint(runs: list[Path], kind: str | None = None) -> Path | None:
+    """The checkpoint of the first of some runs that has one: "best", "last", or when None the best if there is one."""
+    kinds = [kind] if kind else ["best", "last"]
+    paths = (run / "checkpoints" / f"{name}.ckpt" for run in runs for name in kinds)
     return next((path for path in paths if path.is_file()), None)
 
 

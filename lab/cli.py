@@ -12,9 +12,12 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lab.arguments import CommandLine
+from lab.callback_rules import check_callbacks, has_bar
 from lab.checkpoints import checkpoint_path, compare_models, refuse_resplit, refuse_restored, saved_model
 from lab.config_files import read_config
 from lab.directions import MONITOR
+from lab.early_stopping import EarlyStoppingResume
+from lab.ending import tell_result, tell_stop
 from lab.errors import LabError
 from lab.loading import load_checkpoint
 from lab.loggers import EventLogger, RunLogger, name_project
@@ -25,6 +28,7 @@ from lab.runs import drop_if_empty, new_run_dir, run_of_checkpoint
 from lab.saving import SparingCheckpoint
 from lab.signals import AgreedStop, CtrlC
 from lab.trainer import LabTrainer, SaveConfig, rank, rank_zero_print
+from lab.void_flags import refuse_void
 from lab.watch import EpochLines, FiniteLoss, ProgressBar, ResumableStop
 from lab.watchers import best_mode, contradictions, parse
 
@@ -93,11 +97,12 @@ class LabCLI(LightningCLI):
             raise LabError("data is missing: give a config, such as --config configs/vit_digits.yaml, or --data.")
         if command == "download":
             return
+        refuse_void(command, config, self.command_line.typed["values"])
         root = Path(config.trainer.default_root_dir)
         self.run_name = self.command_line.run_name(config)
         begun = requeued_checkpoint(root, self.run_name, self.command_line.typed) if command == "fit" else None
         path = checkpoint_path(command, config.ckpt_path or begun, root, self.run_name, self.command_line.run)
-        self.first_step = 0
+        self.first_step, self.checkpoint_keys = 0, ()
         if path is not None:
             self._take_from(path, command)
         elif config.ckpt_path == "last":
@@ -106,9 +111,14 @@ class LabCLI(LightningCLI):
         self.run_dir = self._choose_run_dir(command, path, root)
 
     def _take_from(self, path: Path, command: str) -> None:
-        rank_zero_print(f"Checkpoint: {path}")
+        of_default = command != "fit" and self.config[command].ckpt_path is None and path.name == "last.ckpt"
+        rank_zero_print(f"Checkpoint: {path}{' (no validation has picked a best one)' if of_default else ''}")
         checkpoint = load_checkpoint(path)
-        self.first_step, model = checkpoint["global_step"], saved_model(checkpoint)
+        self.first_step, self.checkpoint_keys, model = (
+            checkpoint["global_step"],
+            set(checkpoint),
+            saved_model(checkpoint),
+        )
         run = run_of_checkpoint(path)
         same = run is not None and run.parent.name == self.run_name
         config = read_config(run) if same else {}
@@ -151,6 +161,8 @@ class LabCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         try:
             super().instantiate_classes()
+            if self.subcommand != "download":
+                check_callbacks(self.subcommand, self.trainer, self.model, self.checkpoint_keys)
         except BaseException:
             self._tidy()
             raise
@@ -166,15 +178,17 @@ class LabCLI(LightningCLI):
         monitor, mode = (self._get(self.config, key) for key in ("monitor", "monitor_mode"))
         mode = best_mode(self.subcommand == "fit", monitor, mode)
         self.best = SparingCheckpoint(filename="best", monitor=monitor, mode=mode, auto_insert_metric_name=False)
-        self.last = SparingCheckpoint(self.best, self._get(self.config, "save_every_minutes"), filename="last")
-        guards: list[Callback] = [ResumableStop(self.last), ExactResume(), FiniteLoss()]
-        callbacks = [PredictionsFile()] if self.subcommand == "predict" else guards
+        minutes = self._get(self.config, "save_every_minutes")
+        self.last = SparingCheckpoint(self.best, minutes, filename="last", save_on_train_epoch_end=True)
+        guards: list[Callback] = [ResumableStop(self.last), ExactResume(), EarlyStoppingResume(), FiniteLoss()]
+        self.predictions = PredictionsFile()
+        callbacks = [self.predictions] if self.subcommand == "predict" else guards
         if trainer_config.enable_checkpointing is not False:
             callbacks += [self.last, self.best]  # in this order: best refuses a metric that is not logged
-        bar = trainer_config.enable_progress_bar
+        bar, own = trainer_config.enable_progress_bar, has_bar(trainer_config.callbacks)
         if bar is None:
-            bar = sys.stdout.isatty()
-        callbacks.append(ProgressBar() if bar else EpochLines())
+            bar = own or sys.stdout.isatty()
+        callbacks += [] if own else [ProgressBar() if bar else EpochLines()]
         self.trainer_defaults["callbacks"] = callbacks
         return super().instantiate_trainer(
             logger=self._loggers(trainer_config.logger),
@@ -202,7 +216,8 @@ class LabCLI(LightningCLI):
                 if self.trainer.received_sigterm and subcommand != "fit":  # in a last batch Lightning passes over it
                     raise SIGTERMException
         except SIGTERMException:
-            self._tell_how_to_resume("Ctrl-C" if ctrl_c.pressed else "SIGTERM")
+            cause = "Ctrl-C" if ctrl_c.pressed else "SIGTERM"
+            tell_stop(self.trainer, self.run_dir, cause, fitting=subcommand == "fit")
             raise SystemExit(130 if ctrl_c.pressed else 143) from None
         finally:
             self._tidy()
@@ -212,26 +227,13 @@ class LabCLI(LightningCLI):
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
         return kwargs if subcommand == "download" else {**kwargs, "weights_only": True}
 
-    def _tell_how_to_resume(self, cause: str) -> None:
-        last = self.run_dir / "checkpoints" / "last.ckpt"
-        if self.subcommand == "fit" and last.is_file():
-            rank_zero_print(f"Stopped by {cause} at step {self.trainer.global_step}; {last} is saved.")
-            rank_zero_print(
-                f"Resume it: python train.py fit --config {self.run_dir / 'config.yaml'} --ckpt_path {last}"
-            )
-        else:
-            rank_zero_print(f"Stopped by {cause}.")
-
     def after_fit(self) -> None:
         """Say what came of the run and how to test it, or test it at once."""
-        best, score = self.best.best_model_path, self.best.best_model_score
-        if self.trainer.fast_dev_run or not best or score is None:
-            return
-        rank_zero_print(f"Best {self.best.monitor}: {float(score):.4g}")
-        rank_zero_print(f"Run folder: {self.run_dir}")
-        rank_zero_print(f"Test it: python train.py test --config {self.run_dir / 'config.yaml'} --ckpt_path {best}")
+        checkpoint = tell_result(self.trainer, self.best, self.run_dir, self.first_step)
         if self._get(self.config, "test_after_fit"):
-            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best, weights_only=True)
+            if checkpoint is None:
+                rank_zero_print("There is no checkpoint to test: the weights at the end of training are tested.")
+            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=checkpoint, weights_only=True)
             self.after_test()
 
     def after_test(self) -> None:
@@ -241,5 +243,5 @@ class LabCLI(LightningCLI):
         rank_zero_print(f"Run folder: {self.run_dir}")
 
     def after_predict(self) -> None:
-        if not self.trainer.fast_dev_run:
-            rank_zero_print(f"Predictions: {self.run_dir / 'predictions.csv'}")
+        if self.predictions.path:
+            rank_zero_print(f"Predictions: {self.predictions.path}")

@@ -27,6 +27,7 @@ class RowsFile(ExperimentWriter):
         super().__init__(log_dir=log_dir)
         self.path = Path(self.metrics_file_path)
         self.metrics_keys, rows, torn = _read(self.path)
+        self.count = len(rows)
         if torn:
             self.rewrite(rows)
 
@@ -36,6 +37,7 @@ class RowsFile(ExperimentWriter):
         elif self.metrics:
             with self.path.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, self.metrics_keys).writerows(self.metrics)
+            self.count += len(self.metrics)
         self.metrics = []
 
     def rewrite(self, rows: list[dict[str, Any]]) -> None:
@@ -44,11 +46,17 @@ class RowsFile(ExperimentWriter):
             writer = csv.DictWriter(file, self.metrics_keys)
             writer.writeheader()
             writer.writerows(rows)
+        self.count = len(rows)
 
-    def forget_after(self, step: int) -> None:
-        """Drop the rows from a step on."""
+    def forget(self, count: int, step: int) -> None:
+        """Drop the rows of a run that went on beyond the checkpoint that it is resumed from, but no result of a test.
+
+        Args:
+            count: so many rows were there when the checkpoint was taken.
+            step: rows of earlier steps are kept too: they were written a moment later.
+        """
         _, rows, _ = _read(self.path)
-        kept = [row for row in rows if int(row["step"]) < step]
+        kept = [row for index, row in enumerate(rows) if index < count or int(row["step"]) < step or _is_test(row)]
         if len(kept) < len(rows):
             self.rewrite(kept)
 
@@ -87,10 +95,6 @@ class RunLogger(CSVLogger):
             self._experiment = RowsFile(self.log_dir)
         return self._experiment
 
-    def forget_after(self, step: int) -> None:
-        """Drop the rows of a run that went on beyond the checkpoint it is resumed from."""
-        self.experiment.forget_after(step)
-
 
 class EventLogger(TensorBoardLogger):
     """A TensorBoardLogger that writes all metrics of a step as one event.
@@ -124,6 +128,10 @@ class EventLogger(TensorBoardLogger):
 def run_dir(trainer: "Trainer") -> Path | None:
     """The run folder of a trainer, or None when its run leaves no files (a fast development run, no logger)."""
     return next((Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, CSVLogger)), None)
+
+
+def _is_test(row: dict[str, Any]) -> bool:
+    return any(key.startswith("test/") or "/test_" in key for key in row)
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, Any]], bool]:

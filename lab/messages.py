@@ -48,6 +48,13 @@ def explain(error: BaseException, options: list[str]) -> str | None:
         return _explain_configuration(str(error))
     if found := re.search(r"(\S+) is not in bounds, numpy accepts from (\d+) to (\d+)", str(error)):
         return f"seed_everything must be a whole number from {found[2]} to {found[3]}, but it is {found[1]}."
+    if found := re.search(r"Early stopping conditioned on metric `(.+?)` which is not available.*?: (.*)", str(error)):
+        return f"the callback EarlyStopping watches {found[1]}, which is not logged; choose one of {found[2]}."
+    if found := re.search(r"`val_check_interval` \((\d+)\) must be less than or equal to .*? \((\d+)\)", str(error)):
+        return (
+            f"trainer.val_check_interval {found[1]} is more than the {found[2]} training batches of an epoch: lower "
+            f"it, or count the batches of all epochs with --trainer.check_val_every_n_epoch null."
+        )
     if "does not allow for gradient clipping" in str(error):
         return "trainer.gradient_clip_val needs an optimizer that is not fused here: add --model.optimizer.fused false."
     if "Error(s) in loading state_dict" in str(error):

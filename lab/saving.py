@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map_only
 
 from lab.errors import LabError
 from lab.files import written_whole
-from lab.resuming import validates_after
+from lab.resuming import ends_early, validates_after
 
 MADE_ANEW = ("loops", "random_states", "hyper_parameters", "datamodule_hyper_parameters")  # not to be copied
 FILES, COPIES = 3, 3  # best, last and the one under way; the weights, and two moments of each in an optimizer
@@ -54,7 +54,8 @@ class SparingCheckpoint(ModelCheckpoint):
     Several processes write every time, since they would have to agree on the time.
 
     What is due is written when training goes on: by then the loggers have the metrics that belong to the state. Two
-    that save at the same moment share one state.
+    that save at the same moment share one state. At an epoch that ends before its last batch nothing is saved here,
+    since a run that goes on from there has not ended it.
 
     Args:
         earlier: a checkpoint to write first, so that no file knows of a best state that no file holds.
@@ -117,7 +118,7 @@ class SparingCheckpoint(ModelCheckpoint):
         """Write what is kept in memory, if there is anything."""
         if self._kept is None:
             return
-        (filepath, state), self._kept, self._due = self._kept, None, False
+        (filepath, state), self._kept, self._due, self._passed_over = self._kept, None, False, False
         if self.earlier is not None:
             self.earlier.write_kept(trainer)
             if "callbacks" in state:  # what is best is found out after this state was taken
@@ -155,9 +156,14 @@ class SparingCheckpoint(ModelCheckpoint):
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         if self.every_minutes is None or trainer.world_size > 1 or self._should_skip_saving_checkpoint(trainer):
             return
-        now, waits = time.monotonic(), validates_after(trainer, batch_idx) or trainer.fit_loop._should_accumulate()
+        now = time.monotonic()
+        waits = trainer.is_last_batch or validates_after(trainer) or trainer.fit_loop._should_accumulate()
         if not waits and now >= self._free_at and now - self._written_at >= 60 * self.every_minutes:
             self._save_checkpoint(trainer, str(Path(self.dirpath) / f"{self.filename}.ckpt"))
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not ends_early(trainer):
+            super().on_train_epoch_end(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_end(trainer, pl_module)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.checkpoints import newest_checkpoint
 from lab.errors import LabError
 from lab.files import HOUSE
 from lab.runs import load_run, run_versions
@@ -18,6 +19,8 @@ def load_or_train(
     name: str, root: str | Path = "runs", words: Sequence[str] = ()
 ) -> "tuple[LightningModule, LightningDataModule]":
     """Load the newest run of a config that has a best checkpoint; it is trained first where there is none.
+
+    A training without a validation leaves a last checkpoint alone, which is loaded right after it.
 
     Args:
         name: the name of the config, that of ``configs/<name>.yaml``.
@@ -33,16 +36,17 @@ def load_or_train(
     config = HOUSE / "configs" / f"{name}.yaml"
     if not config.is_file():
         raise LabError(f"there is no configs/{name}.yaml: give the name of a config, such as vit_digits.")
-    if _newest(HOUSE / root, name) is None:
+    run = _newest(HOUSE / root, name, "best")
+    if run is None:
         command = ["train.py", "fit", "--config", str(config), "--trainer.default_root_dir", str(root), *words]
         print("$ python " + " ".join(command), flush=True)
         subprocess.run([sys.executable, *command], cwd=HOUSE, check=False)
-    run = _newest(HOUSE / root, name)
+        run = _newest(HOUSE / root, name)
     if run is None:
         raise LabError(f"the training of {name} left no checkpoint: type the command above in a terminal to see why.")
     return load_run(run)
 
 
-def _newest(root: Path, name: str) -> Path | None:
-    runs = (run for _, run in run_versions(root, name))
-    return next((run for run in runs if (run / "checkpoints" / "best.ckpt").is_file()), None)
+def _newest(root: Path, name: str, kind: str | None = None) -> Path | None:
+    found = newest_checkpoint([run for _, run in run_versions(root, name)], kind)
+    return found and found.parent.parent

@@ -11,22 +11,42 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from lab.errors import LabError
+from lab.resuming import ends_early
 from lab.saving import SparingCheckpoint
 
 
 class ResumableStop(Callback):
-    """Saves ``last.ckpt`` when SIGTERM (or Ctrl-C, which ``train.py`` turns into it) stops a run between two batches.
+    """Saves ``last.ckpt`` when a run stops between two batches, so that it can go on from there.
+
+    That is when SIGTERM comes (or Ctrl-C, which ``train.py`` turns into it), and when an epoch ends before its last
+    batch, by ``max_steps``, ``max_time`` or whatever else stops the Trainer. This one comes first of all callbacks:
+    what the others do at the end of an epoch is no part of the state, since a resumed run ends the epoch later.
 
     Args:
         last: the callback that keeps ``last.ckpt``.
     """
 
+    comes_first = True  # LabTrainer sorts by it
+
     def __init__(self, last: SparingCheckpoint) -> None:
         self.last = last
+        self.ended_early = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.ended_early = False
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.ended_early = ends_early(trainer)
+        if self.ended_early:
+            self._save(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        fitting = trainer.state.fn == "fit" and not trainer.sanity_checking and not trainer.fast_dev_run
-        if isinstance(exception, SIGTERMException) and fitting and self.last.dirpath:
+        fitting = trainer.state.fn == "fit" and not trainer.sanity_checking
+        if isinstance(exception, SIGTERMException) and fitting and not self.ended_early:
+            self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        if self.last.dirpath and not trainer.fast_dev_run:
             self.last.save_now(trainer)
 
 

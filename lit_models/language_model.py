@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from lit_models.task import LitTask
 from nets import Hypotheses, beam_search, greedy_search, sample_search
 
+WAYS = ("greedy", "beam", "sample")  # to write a text
 END = 0  # the token before the first and behind the last one of a text, and the padding
 
 
@@ -128,7 +129,9 @@ class LitLanguageModel(LitTask):
 
     def on_predict_epoch_end(self) -> None:
         """Say what share of the texts is new."""
-        shares = [f"{way} {self.new[way]} of {written}" for way, written in self.written.items()]
+        counts = torch.tensor([[self.new[way], self.written[way]] for way in WAYS], device=self.device)
+        counts = self.trainer.strategy.reduce(counts, reduce_op="sum").tolist()  # of all processes
+        shares = [f"{way} {new} of {written}" for way, (new, written) in zip(WAYS, counts, strict=True) if written]
         rank_zero_info(f"New, not among the training names: {', '.join(shares)}.")
 
     def _column(self, way: str, found: Hypotheses, wanted: list[tuple[int, int] | None]) -> dict[str, list[Any]]:

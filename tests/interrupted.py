@@ -43,6 +43,27 @@ class KillAt(Callback):
             os.kill(os.getpid(), getattr(signal, self.name))
 
 
+class StopAt(Callback):
+    """Stops a run behind a training batch.
+
+    Args:
+        kind: "should_stop", "error" or "signal".
+        batch: how many batches are trained before it stops, in all epochs.
+    """
+
+    def __init__(self, kind: str, batch: int) -> None:
+        self.kind, self.batch = kind, batch
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        if trainer.fit_loop.total_batch_idx + 1 != self.batch:
+            return
+        if self.kind == "error":
+            raise RuntimeError("stopped here")
+        if self.kind == "signal":
+            os.kill(os.getpid(), signal.SIGTERM)
+        trainer.should_stop = self.kind == "should_stop"
+
+
 def run(folder: Path, *words: str, torn: tuple[str, int] | None = None) -> int:
     """Run train.py's ``main`` in a process of its own.
 

@@ -87,6 +87,27 @@ def test_processes_share_the_evaluation_samples_without_repeats(tiny_images: typ
     assert torch.equal(pixels, data.datasets[split].tensors[0][:, 0, 0, 0].sort().values)
 
 
+def test_a_prediction_may_leave_a_process_without_samples(tiny_images: type) -> None:
+    data = tiny_images()
+    data.setup("predict")
+    served = []
+    for rank in range(9):  # of 7 samples
+        under(data, 9, rank).trainer.predicting = True
+        loader = data.predict_dataloader()
+        served.append([images for images, _ in loader])
+        assert len(loader) == len(served[-1]) == (rank < 7)
+    assert torch.equal(torch.cat([image for shard in served for image in shard]), data.datasets["test"].tensors[0])
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_metrics_need_a_sample_in_each_process(tiny_images: type, split: str) -> None:
+    data = tiny_images()
+    data.setup("fit" if split == "val" else "test")
+    for rank in (0, 11):
+        with pytest.raises(ValueError, match=rf"the split {split} has \d+ samples, but each of 12 processes needs one"):
+            getattr(under(data, 12, rank), f"{split}_dataloader")()
+
+
 def test_processes_share_the_training_samples(tiny_images: type) -> None:
     data = tiny_images()
     data.setup("fit")

@@ -126,6 +126,11 @@ def test_processes_leave_out_what_does_not_divide_by_their_number() -> None:
     assert len(seen) == len(set(seen)) == 4
 
 
+def test_each_process_needs_a_batch_to_train_on() -> None:
+    with pytest.raises(ValueError, match="num_batches is 1, but each of 2 processes needs one"):
+        under(loaded(num_batches=1), 2, 0).train_dataloader()
+
+
 @pytest.mark.parametrize("epoch", [0, 2])
 def test_processes_share_the_batches_of_one(epoch: int) -> None:
     data = loaded()

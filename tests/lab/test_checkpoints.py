@@ -79,3 +79,18 @@ def test_a_checkpoint_is_a_path_or_a_word(tmp_path):
     assert checkpoint_path("fit", "last", tmp_path, "x") == path
     older = path.parents[2] / "version_1"
     assert checkpoint_path("fit", "last", tmp_path, "x", older) == older / "checkpoints" / "last.ckpt"
+
+
+def test_without_a_word_it_is_the_best_or_else_the_last_of_the_newest_run(tmp_path):
+    folders = [tmp_path / "x" / f"version_{version}" / "checkpoints" for version in (0, 1, 2)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    (folders[0] / "best.ckpt").touch()
+    (folders[1] / "last.ckpt").touch()  # and the newest run has none yet
+    assert checkpoint_path("test", None, tmp_path, "x") == folders[1] / "last.ckpt"
+    assert checkpoint_path("test", "best", tmp_path, "x") == folders[0] / "best.ckpt"
+    (folders[1] / "best.ckpt").touch()
+    assert checkpoint_path("predict", None, tmp_path, "x") == folders[1] / "best.ckpt"
+    with pytest.raises(LabError, match=r"has a best checkpoint: .*last.ckpt is there: give it, or --ckpt_path last"):
+        folders[1].joinpath("best.ckpt").unlink()
+        checkpoint_path("test", "best", tmp_path, "x", folders[1].parent)

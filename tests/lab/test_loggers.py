@@ -32,7 +32,7 @@ def test_rows_beyond_the_checkpoint_are_forgotten(tmp_path):
         logger.log_metrics({"val/loss": float(step)}, step)
     logger.save()
     logger = logger_at(tmp_path)
-    logger.forget_after(4)
+    logger.experiment.forget(0, 4)
     logger.log_metrics({"val/loss": 40.0}, 4)
     logger.save()
     assert read_metrics(logger.log_dir)["val/loss"] == ([0, 1, 2, 3, 4], [0.0, 1.0, 2.0, 3.0, 40.0])
@@ -43,7 +43,7 @@ def test_a_column_whose_rows_are_forgotten_keeps_its_place(tmp_path):
     logger.log_metrics({"a": 1.0}, 1)
     logger.log_metrics({"b": 2.0}, 2)
     logger.save()
-    logger_at(tmp_path).forget_after(2)
+    logger_at(tmp_path).experiment.forget(0, 2)
     logger = logger_at(tmp_path)
     logger.log_metrics({"a": 3.0, "c": 4.0}, 2)
     logger.save()
@@ -58,7 +58,7 @@ def test_a_row_that_was_not_written_to_its_end_is_dropped(tmp_path, torn):
     path.parent.mkdir(parents=True)
     whole = "" if torn.startswith("step") else "step,val/loss\r\n1,0.5\r\n2,0.25\r\n"
     path.write_text(whole + torn, newline="")
-    logger.forget_after(3)
+    logger.experiment.forget(0, 3)
     logger.log_metrics({"val/loss": 0.75}, 3)
     logger.save()
     expected = whole or "step,val/loss\r\n"
@@ -85,7 +85,7 @@ def test_a_process_killed_as_it_writes_a_new_column_leaves_the_file_of_before(tm
         with monkeypatch.context() as patch:
             patch.setattr("csv.DictWriter.writerows", writerows)
             with pytest.raises(Killed):
-                again.forget_after(forgotten)
+                again.experiment.forget(0, forgotten)
                 again.save()
         assert path.read_bytes() == before
 

@@ -49,6 +49,10 @@ TYPED = {
     "images of another size": (["fit", *ONCE, "--model.net.image_size=16"], "images must have the shape"),
     "a share out of range": (["fit", *ONCE, "--data.val_fraction=2"], "val_fraction must be in"),
     "a metric that is not logged": (["fit", *ONCE, "--monitor=val/accc"], 'monitor names "val/accc", .*val/acc'),
+    "a validation that an epoch is too short for": (
+        ["fit", *ONCE, "--trainer.val_check_interval=50"],
+        r"val_check_interval 50 is more than the \d+ training batches of an epoch: lower it, or count the",
+    ),
     "no such checkpoint": (["test", *DIGITS, "--ckpt_path=nope.ckpt"], "nope.ckpt does not exist: give a file, or"),
     "no data": (
         ["fit", "--model=LitImageClassifier", "--model.net=VisionTransformer"],

@@ -10,6 +10,7 @@ import interrupted
 import numpy as np
 import pytest
 import torch
+from outcomes import differing, outcome
 from running import ROOT
 
 from lab.resuming import random_states, set_random_states
@@ -40,31 +41,6 @@ def words(task: str, *kill: Any) -> list[str]:
         *("--trainer.log_every_n_steps=1", "--save_every_minutes=0", "--trainer.logger=False"),
         f"--trainer.callbacks={json.dumps(callbacks)}",
     ]
-
-
-def outcome(folder: Path) -> dict[str, Any]:
-    """All that a run leaves: weights, optimizer, schedulers, random states, metrics, and its data in their order."""
-    (run,) = (folder / "runs").glob("*/version_*")
-    last, best = (torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True) for name in ("last", "best"))
-    kept = ("state_dict", "optimizer_states", "lr_schedulers", "random_states", "global_step")
-    order = dict(line.split() for line in (folder / "order.txt").read_text().splitlines())
-    parts = {"metrics": (run / "metrics.csv").read_text(), "order": order, "best": best["state_dict"]}
-    return {**parts, **{name: last[name] for name in kept}}
-
-
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return one == other
-
-
-def differing(folder: Path, whole: dict[str, Any]) -> list[str]:
-    ended = outcome(folder)
-    return [name for name in whole if not same(ended[name], whole[name])]
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,8 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         folder.mkdir(parents=True)
         if name == "vit_digits":
             (folder / "best.ckpt").touch()
+        if "--trainer.limit_val_batches=0" in command:
+            (folder / "last.ckpt").touch()
         return SimpleNamespace(returncode=int(name != "vit_digits"))
 
     monkeypatch.setattr(subprocess, "run", run)
@@ -43,3 +45,8 @@ def test_what_cannot_be_trained_is_told(tmp_path: Path, typed: list[list[str]]) 
         load_or_train("vit_digit", tmp_path)
     with pytest.raises(LabError, match="the training of autoencoder_digits left no checkpoint: type the command"):
         load_or_train("autoencoder_digits", tmp_path)
+
+
+def test_a_training_without_a_validation_is_loaded_from_its_last_checkpoint(tmp_path: Path, typed: list) -> None:
+    run = load_or_train("autoencoder_digits", tmp_path, ["--trainer.limit_val_batches=0"])
+    assert run == tmp_path / "autoencoder_digits" / "version_1"
