@@ -9,7 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from lab.config_files import check_config
+from lab.config_files import check_config, config_file
+from lab.directions import followed_mode
 from lab.errors import LabError, nearest
 from lab.overrides import read_word
 from lab.requeue import slurm_job
@@ -98,6 +99,12 @@ class CommandLine:
             value = value if equals else next(words, "")
             values[key] = read_word(value)
         return {"configs": self.configs, "values": values, **slurm_job()}
+
+    @property
+    def followed_mode(self) -> list[str]:
+        """What is typed behind it all where ``monitor_mode`` follows the name of the metric; nothing elsewhere."""
+        mode = followed_mode([*map(config_file, self.configs), self.typed["values"]]) if self.subcommand else None
+        return [f"--monitor_mode={mode}"] if mode else []
 
     def run_name(self, config: Any) -> str:
         """The name of the experiment: that of its config file, or of its classes when it has none."""

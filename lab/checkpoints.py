@@ -7,6 +7,7 @@ from lab.errors import LabError
 from lab.runs import run_of_checkpoint, run_versions
 
 LISTED = 3
+LENGTHS = ("total_steps", "epochs", "steps_per_epoch", "T_max", "total_iters", "milestones")  # as stated now they count
 
 
 def checkpoint_path(command: str, given: str | None, root: Path, name: str, run: Path | None = None) -> Path | None:
@@ -86,6 +87,8 @@ def refuse_resplit(seed: int | None, data: dict[str, Any], saved: dict[str, Any]
 def refuse_restored(model: dict[str, Any], saved: dict[str, Any]) -> None:
     """Refuse a typed value that the restored state of the optimizer or of the schedule would overwrite.
 
+    How long a schedule takes may change, as the run may.
+
     Args:
         model: the model to build, typed values over those of the checkpoint.
         saved: the model of the checkpoint.
@@ -95,6 +98,8 @@ def refuse_restored(model: dict[str, Any], saved: dict[str, Any]) -> None:
     """
     before, after = _flat(saved), _flat(model)
     for key in {**before, **after}:
+        if key.startswith("scheduler.") and key.rpartition(".")[2] in LENGTHS:
+            continue
         if key.startswith(("optimizer", "scheduler")) and before.get(key) != after.get(key):
             raise LabError(
                 f"--model.{key} cannot change from {before.get(key)} to {after.get(key)} in a resumed run, since the "

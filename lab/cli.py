@@ -3,9 +3,8 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -14,19 +13,14 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lab.arguments import CommandLine
 from lab.callback_rules import check_callbacks, has_bar
-from lab.checkpoints import (
-    checkpoint_path,
-    compare_models,
-    refuse_resplit,
-    refuse_restored,
-    saved_model,
-)
+from lab.checkpoints import checkpoint_path, compare_models, refuse_resplit, refuse_restored, saved_model
 from lab.config_files import read_config
+from lab.directions import MONITOR
 from lab.early_stopping import EarlyStoppingResume
 from lab.ending import tell_result, tell_stop
 from lab.errors import LabError
 from lab.loading import load_checkpoint
-from lab.loggers import EventLogger, RunLogger
+from lab.loggers import EventLogger, RunLogger, name_project
 from lab.predictions import PredictionsFile
 from lab.requeue import requeued_checkpoint
 from lab.resuming import ExactResume
@@ -36,6 +30,7 @@ from lab.signals import AgreedStop, CtrlC
 from lab.trainer import LabTrainer, SaveConfig, rank, rank_zero_print
 from lab.void_flags import refuse_void
 from lab.watch import EpochLines, FiniteLoss, ProgressBar, ResumableStop
+from lab.watchers import best_mode, contradictions, parse
 
 
 class LabCLI(LightningCLI):
@@ -83,12 +78,16 @@ class LabCLI(LightningCLI):
             group.add_subcommand(name, subparser, help=description)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--monitor", default="val/loss", help="Metric that picks the best checkpoint.")
-        parser.add_argument("--monitor_mode", default="min", choices=("min", "max"), help="Which value of it is best.")
+        parser.add_argument("--monitor", default=MONITOR, help="Metric that picks the best checkpoint.")
+        which = "Which value of it is best; null for what its name says."
+        parser.add_argument("--monitor_mode", type=Literal["min", "max"] | None, default=None, help=which)
         parser.add_argument("--reference", default="", help="What the result is held against, and its source.")
         parser.add_argument("--save_every_minutes", type=float, default=1.0, help="Save so often within an epoch too.")
         parser.add_argument("--compile", type=bool, default=False, help="Compile the network with torch.compile.")
         parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best checkpoint after fit.")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:
+        self.config = parse(parser, [*args, *self.command_line.followed_mode])
 
     def _parse_ckpt_path(self) -> None:
         """Resolve the checkpoint; its model and data are those to build, but for what the command line says."""
@@ -126,7 +125,8 @@ class LabCLI(LightningCLI):
         data = config.get("data")
         if model is None and data is None:
             return
-        layered = self.parser.parse_args(self.command_line.layered(model=model, data=data))
+        layered = self.command_line.layered(model=model, data=data)
+        layered = parse(self.parser, [*layered, *self.command_line.followed_mode])
         parts = {key: layered[command][key].as_dict() for key in ("model", "data")}
         if model and command == "fit":
             refuse_restored(parts["model"], model)
@@ -153,12 +153,10 @@ class LabCLI(LightningCLI):
         return run
 
     def before_instantiate_classes(self) -> None:
-        logger = self.config[self.subcommand].trainer.logger
-        for item in logger if isinstance(logger, list) else [logger]:
-            if isinstance(item, Namespace) and item.class_path.endswith("WandbLogger"):
-                if item.init_args.project in (None, "lightning_logs"):
-                    item.init_args.project = self.run_name
-                item.init_args.save_dir = str(self.run_dir)
+        if self.subcommand != "download":
+            name_project(self.config[self.subcommand].trainer.logger, self.run_name, self.run_dir)
+        for sentence in contradictions(self.config.fit) if self.subcommand == "fit" else ():
+            rank_zero_print(sentence)
 
     def instantiate_classes(self) -> None:
         try:
@@ -177,12 +175,9 @@ class LabCLI(LightningCLI):
         if self.subcommand == "download":
             return LabTrainer(logger=False, barebones=True)
         trainer_config = self._get(self.config_init, "trainer")
-        self.best = SparingCheckpoint(
-            filename="best",
-            monitor=self._get(self.config, "monitor"),
-            mode=self._get(self.config, "monitor_mode"),
-            auto_insert_metric_name=False,
-        )
+        monitor, mode = (self._get(self.config, key) for key in ("monitor", "monitor_mode"))
+        mode = best_mode(self.subcommand == "fit", monitor, mode)
+        self.best = SparingCheckpoint(filename="best", monitor=monitor, mode=mode, auto_insert_metric_name=False)
         minutes = self._get(self.config, "save_every_minutes")
         self.last = SparingCheckpoint(self.best, minutes, filename="last", save_on_train_epoch_end=True)
         guards: list[Callback] = [ResumableStop(self.last), ExactResume(), EarlyStoppingResume(), FiniteLoss()]

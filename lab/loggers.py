@@ -141,3 +141,18 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, Any]], bool]:
     lines, torn = whole_lines(path)
     rows = csv.DictReader(lines)
     return list(rows.fieldnames or []), [{key: row[key] for key in row if key and row[key]} for row in rows], torn
+
+
+def name_project(logger: Any, name: str, folder: Path) -> None:
+    """Give Weights & Biases, where a configuration has it, the name and the folder of a run.
+
+    Args:
+        logger: ``trainer.logger`` of the configuration.
+        name: the name of the run's config, for a project that has no other.
+        folder: the run folder.
+    """
+    for item in logger if isinstance(logger, list) else [logger]:
+        if str(getattr(item, "class_path", "")).endswith("WandbLogger"):
+            if item.init_args.project in (None, "lightning_logs"):
+                item.init_args.project = name
+            item.init_args.save_dir = str(folder)

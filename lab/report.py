@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.config_files import read_config
+from lab.directions import more_is_better
 from lab.files import written_whole
 from lab.grid_tables import grid_study, grid_table
 from lab.grids import FIRST, Grid
@@ -19,7 +20,6 @@ from lab.report_studies import (
     SCORES,
     Study,
     experiment_studies,
-    more_is_better,
     repeats_of,
     replica_values,
     score_name,
@@ -134,14 +134,14 @@ def reference_value(reference: str) -> float | None:
 
 def _row(variant: Variant, folders: list[Path]) -> list[str]:
     score = score_name(folders)
-    label, digits, more = SCORES.get(score, (score, ".4g", more_is_better(score)))
+    label, digits = SCORES.get(score, (score, ".4g"))
     repeats = {run: values for run in folders if (values := replica_values(read_metrics(run), score))}
     scores = [values[-1] for of_run in repeats.values() for _, values in of_run]
     mean, std = statistics.fmean(scores), spread_of(scores)
     spread = "" if std is None else f" ± {std:{digits}}"
     seeds = ", ".join(_seeds(run, len(repeats[run])) for run in sorted(repeats, key=_first_seed))
     reference = stated_reference(variant.config, folders[-1])
-    held = reference_value(reference) if score in SCORES else None
+    held, more = reference_value(reference) if score in SCORES else None, more_is_better(score)
     if held is not None and (mean < held if more else mean > held):
         spread += f" ({'below' if more else 'above'} the reference)"
     result, minutes = f"{label} {mean:{digits}}{spread}", fit_minutes(list(repeats))

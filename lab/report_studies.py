@@ -1,7 +1,6 @@
 """Studies: what the finished runs of a grid, or the repeats of an experiment, measured."""
 
 import math
-import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,19 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from lab.config_files import config_file, read_config
+from lab.directions import more_is_better
 from lab.overrides import Variant, values_of, variants_of
 from lab.runs import read_metrics, score_metric
 
 ROUNDING = 1e-20  # what is left of an exact 0 in float64
-MORE = {"acc", "accuracy", "iou", "dice", "f1", "f"}  # words of a metric's name of which more is better
-LESS = {"loss", "mse", "rse", "mae", "error", "ece", "nll", "perplexity", "bits", "angle", "residual", "orthonormality"}
-# The result of an experiment, the first that its runs have: its name, its digits, and whether more is better. What a
-# config states as its reference is of this metric; for the configs of a grid it is of the grid's first one.
+# The result of an experiment, the first that its runs have: its name and its digits. What a config states as its
+# reference is of this metric; for the configs of a grid it is of the grid's first one.
 SCORES = {
-    "test/iou": ("mean IoU", ".4f", True),
-    "test/acc": ("accuracy", ".4f", True),
-    "test/rse": ("relative squared error", ".2g", False),
-    "probe/test_acc": ("accuracy of a linear probe", ".4f", True),
+    "test/iou": ("mean IoU", ".4f"),
+    "test/acc": ("accuracy", ".4f"),
+    "test/rse": ("relative squared error", ".2g"),
+    "probe/test_acc": ("accuracy of a linear probe", ".4f"),
 }
 Logged = Mapping[str, tuple[list[int], list[float]]]
 
@@ -101,12 +99,6 @@ class Study:
 def cell_name(row: str, column: str) -> str:
     """What an experiment of a table is called, by its row and, where there are several, its column."""
     return ", ".join(filter(None, (row, column.strip(": "))))
-
-
-def more_is_better(metric: str) -> bool | None:
-    """Whether more of a metric is better, by the words of its name; None where they do not say."""
-    words = set(re.split(r"[/_ ]", metric))
-    return True if words & MORE else False if words & LESS else None
 
 
 def spread_of(values: Sequence[float]) -> float | None:

@@ -102,14 +102,14 @@ class SparingCheckpoint(ModelCheckpoint):
         return state
 
     def write_due(self, trainer: Trainer) -> None:
-        """Write what is due, with what came of it since: a scheduler of a metric is stepped after it was taken."""
+        """Write what is due, with what came of it since: Lightning steps a scheduler of a metric after it was taken."""
         self._offered = None
         if self.earlier is not None:
             self.earlier.write_due(trainer)
         if not self._due or self._kept is None:
             return
         _, state = self._kept
-        if "optimizer_states" in state:
+        if "optimizer_states" in state and any(item.reduce_on_plateau for item in trainer.lr_scheduler_configs):
             state["optimizer_states"] = [trainer.strategy.optimizer_state(item) for item in trainer.optimizers]
             state["lr_schedulers"] = [item.scheduler.state_dict() for item in trainer.lr_scheduler_configs]
         self.write_kept(trainer)

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from lit_models.class_counts import check_counts, classes_of_data
 from lit_models.plain_values import plain, unloadable
+from lit_models.schedule_steps import attach_steps, step_after_epoch
+from lit_models.scheduling import build_schedule, stated_arguments
 
 
 class LitTask(LightningModule):
@@ -26,7 +28,8 @@ class LitTask(LightningModule):
         net: the architecture.
         optimizer: from parameters to an optimizer; AdamW with torch's defaults when None.
         scheduler: from an optimizer to a learning-rate scheduler, stepped each epoch; one with an argument
-            ``total_steps`` gets the length of the run and is stepped each batch.
+            ``total_steps`` gets the length of the run and is stepped each batch, in a resumed run on the curve of the
+            new length; one that watches a metric is stepped after each validation, which its ``patience`` counts.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class LitTask(LightningModule):
         # No default class in the signature: the command line would lend its arguments to whichever class replaces it.
         self.optimizer = optimizer or torch.optim.AdamW
         self.scheduler = scheduler
+        self.stated_schedules: list[dict[str, Any]] = []
         self._loss_sum, self._sample_count = torch.zeros(()), 0
 
     def save_arguments(self) -> None:
@@ -68,14 +72,16 @@ class LitTask(LightningModule):
         if sample_count > 0:  # a run resumed at the very end of an epoch has nothing to add
             self.log("train/loss", loss_sum / sample_count)
         self._loss_sum, self._sample_count = torch.zeros(()), 0
+        step_after_epoch(self)
 
     def setup(self, stage: str) -> None:
         """Raise ValueError unless each class of the data has its output."""
         self.check_classes(exact=False)
 
     def on_fit_start(self) -> None:
-        """Raise ValueError where training begins with outputs that no class of the data has."""
+        """Raise ValueError where training begins with outputs that no class has; have the schedule looked after."""
         self.check_classes(exact=self.trainer.ckpt_path is None)
+        attach_steps(self)
 
     def check_classes(self, exact: bool) -> None:
         """Raise ValueError unless the data have the classes of the task and the network, or fewer unless ``exact``."""
@@ -89,8 +95,9 @@ class LitTask(LightningModule):
         _make_plain(optimizer)
         if self.scheduler is None:
             return optimizer
-        schedule = self._schedule(optimizer)
+        schedule = build_schedule(self, optimizer)
         _make_plain(optimizer, schedule["scheduler"])
+        self.stated_schedules = [stated_arguments(schedule["scheduler"])]
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
@@ -129,17 +136,6 @@ class LitTask(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._loss_sum, self._sample_count = checkpoint.get("tracked_loss", (torch.zeros(()), 0))
-
-    def _schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        # What YAML names arrives as a partial of an opaque factory, all arguments of the class in its keywords.
-        given = getattr(self.scheduler, "keywords", {})
-        if "total_steps" in {*given, *inspect.signature(self.scheduler).parameters}:
-            total_steps = given.get("total_steps") or self.trainer.estimated_stepping_batches
-            return {"scheduler": self.scheduler(optimizer, total_steps=total_steps), "interval": "step"}
-        scheduler = self.scheduler(optimizer)
-        plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
-        monitor = {"monitor": getattr(scheduler, "monitor", "val/loss")} if plateau else {}
-        return {"scheduler": scheduler, **monitor}
 
 
 def _make_plain(optimizer: torch.optim.Optimizer | None, scheduler: Any = None) -> None:

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "theory": set(),
     "lab": set(),
     "datamodules": {"lab.errors", "lab.downloads"},
-    "lit_models": {"nets"},
+    "lit_models": {"nets", "lab.directions"},
     "callbacks": {"nets", "theory", "lab"},
 }
 # The import names of what requirements.txt installs, where the two names differ.

@@ -42,6 +42,16 @@ def test_the_state_of_an_optimizer_is_not_overruled():
         refuse_restored(model(lr=0.5), model())
 
 
+def test_a_schedule_may_become_longer_but_no_other():
+    def scheduled(**arguments):
+        scheduler = {"class_path": "torch.optim.lr_scheduler.CosineAnnealingLR", "init_args": arguments}
+        return {"class_path": "lit_models.LitImageClassifier", "init_args": {"scheduler": scheduler}}
+
+    refuse_restored(scheduled(T_max=4, eta_min=0.0), scheduled(T_max=2, eta_min=0.0))
+    with pytest.raises(LabError, match=r"--model.scheduler.eta_min cannot change from 0.0 to 0.1 in a resumed run"):
+        refuse_restored(scheduled(T_max=4, eta_min=0.1), scheduled(T_max=2, eta_min=0.0))
+
+
 def test_other_samples_beside_a_checkpoint_are_refused():
     saved = {"seed_everything": 0, "data": {"class_path": "D", "init_args": {"seed": 0, "val_fraction": 0.1}}}
     refuse_resplit(0, saved["data"], saved)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from grid_runs import a_run, config, write_config
 
-from lab.report_studies import Measured, experiment_studies, mean_and_spread, more_is_better, replica_values, with_best
+from lab.report_studies import Measured, experiment_studies, mean_and_spread, replica_values, with_best
 
 NAN = float("nan")
 
@@ -17,29 +17,6 @@ NAN = float("nan")
 )
 def test_values_are_told_as_mean_and_spread(values: tuple[float, ...], told: str) -> None:
     assert mean_and_spread(values) == told
-
-
-@pytest.mark.parametrize(
-    ("metric", "more"),
-    [
-        ("test/acc", True),
-        ("probe/test_acc", True),
-        ("distorted_acc/noise_0.2", True),
-        ("test/boundary_f", True),
-        ("test/loss", False),
-        ("test/bits_per_char", False),
-        ("test/accuracy", True),
-        ("test/pixel_error", False),
-        ("pca/angle", False),
-        ("pca/residual", False),
-        ("pca/orthonormality", False),
-        ("pca/optimum", None),
-        ("superposition/overlap", None),  # a network that keeps more features lets them overlap more
-        ("superposition/kept", None),
-    ],
-)
-def test_the_name_of_a_metric_says_whether_more_is_better(metric: str, more: bool | None) -> None:
-    assert more_is_better(metric) is more
 
 
 def test_replicas_count_one_by_one_and_what_was_not_logged_counts_nothing() -> None:
