@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lit_models.boundary import BoundaryFScore
+from lit_models.mask_pictures import class_colors, mask_palette, to_mask, values_of_classes
 from lit_models.overlap import dice_loss, overlap_scores
 from lit_models.task import LitTask
 from nets import tiled_logits
@@ -75,11 +76,18 @@ class LitSegmenter(LitTask):
         self.num_classes, self.loss, self.ignore_index = num_classes, loss, ignore_index
         self.tile_size, self.tile_overlap, self.input_size = tile_size, tile_overlap, input_size
         self.confusion = MulticlassConfusionMatrix(num_classes, ignore_index=ignore_index)
+        self.mask_values = values_of_classes(num_classes)
         self.boundary = None if boundary_tolerance is None else BoundaryFScore(boundary_tolerance, ignore_index)
 
     def setup(self, stage: str) -> None:
         """Hold the number of classes of the data and of the network against ``num_classes``."""
         self.check_classes(self.num_classes)
+        self.mask_values = values_of_classes(self.num_classes, getattr(self.trainer.datamodule, "mask_values", None))
+
+    @property
+    def palettes(self) -> dict[str, list[int] | None]:
+        """The palette of the pictures of one channel among the predictions, by their names."""
+        return {"mask": mask_palette(self.mask_values)}
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits (B, C, H, W) of the images."""
@@ -119,6 +127,8 @@ class LitSegmenter(LitTask):
     def predict_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         """Masks and overlays as pictures of the image's size, and the share of the pixels that each class has.
 
+        A mask has the values that the data's own masks have in their files, ``mask_values`` of the datamodule.
+
         Shapes:
             images (B, I, H, W) -> mask (B, H, W) and overlay (B, 3, H, W) of bytes, share (B, C)
         """
@@ -126,7 +136,11 @@ class LitSegmenter(LitTask):
         predicted = self.segment(images).argmax(dim=1)
         classes = F.one_hot(predicted, self.num_classes).movedim(-1, 1).bool()  # (B, C, H, W)
         shares = classes.float().mean(dim=(2, 3))
-        return {"mask": predicted.byte(), "overlay": draw_overlays(images, classes), "share": shares}
+        return {
+            "mask": to_mask(predicted, self.mask_values),
+            "overlay": draw_overlays(images, classes),
+            "share": shares,
+        }
 
     def _loss(self, logits: Tensor, masks: Tensor) -> Tensor:
         logits, loss = logits.float(), 0.0
@@ -181,5 +195,6 @@ def draw_overlays(images: Tensor, classes: Tensor) -> Tensor:
     from torchvision.utils import draw_segmentation_masks
 
     pixels = (255 * images.float().clamp(0, 1)).round().byte().expand(-1, 3, -1, -1)
+    colors = class_colors(classes.shape[1])
     pairs = zip(pixels.cpu(), classes.cpu(), strict=True)
-    return torch.stack([draw_segmentation_masks(image, masks, alpha=0.5) for image, masks in pairs])
+    return torch.stack([draw_segmentation_masks(image, masks, alpha=0.5, colors=colors) for image, masks in pairs])
