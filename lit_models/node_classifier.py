@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lit_models.best_replicas import BestReplicas
 from lit_models.replica_mean import ReplicaMean
 from lit_models.task import LitTask
 from nets import call_replicas, replica_metrics, stack_replicas, take_replica
+from nets.labels import check_labels, cross_entropy
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -111,6 +111,7 @@ class LitNodeClassifier(LitTask):
 
     def training_step(self, batch: "Data", batch_idx: int) -> Tensor:
         logits, labels = self._targets(batch)
+        labels = check_labels(labels, self.num_classes if batch_idx == self.current_epoch == 0 else None, ndim=1)
         losses = self._losses(logits, labels)
         mean = self.track(losses.mean(), len(labels))
         total = losses.sum() + self._penalty()
@@ -160,7 +161,7 @@ class LitNodeClassifier(LitTask):
 
     def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The cross-entropy of each replica, (R,)."""
-        return F.cross_entropy(logits.movedim(-1, 1), labels.expand(len(logits), -1), reduction="none").mean(dim=1)
+        return cross_entropy(logits.movedim(-1, 1), labels.expand(len(logits), -1), reduction="none").mean(dim=1)
 
     def _penalty(self) -> Tensor | float:
         """(λ/2)‖W⁰‖², over all replicas."""
@@ -172,6 +173,7 @@ class LitNodeClassifier(LitTask):
 
     def _evaluate(self, split: str, batch: "Data") -> dict[str, Tensor]:
         logits, labels = self._targets(batch)
+        labels = check_labels(labels, self.num_classes, ndim=1)
         losses = self._losses(logits, labels)
         accuracies = (logits.argmax(dim=-1) == labels).float().mean(dim=1)
         self.means[split].update(torch.cat([losses, accuracies]), len(labels))

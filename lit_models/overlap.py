@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nets.labels import check_labels
+
 
 def overlap_scores(confusion: Tensor) -> dict[str, Tensor]:
     r"""The intersection over union and the Dice coefficient of each class, and the share of right pixels.
@@ -43,6 +45,7 @@ def dice_loss(logits: Tensor, masks: Tensor, ignore_index: int = 255) -> Tensor:
     Shapes:
         logits (B, C, H, W), masks (B, H, W) -> ()
     """
+    masks = check_labels(masks, name="masks")
     known = masks != ignore_index
     probabilities = logits.softmax(dim=1) * known[:, None]
     truth = F.one_hot(masks.where(known, 0), logits.shape[1]).movedim(-1, 1) * known[:, None]  # (B, C, H, W)

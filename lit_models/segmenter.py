@@ -2,6 +2,7 @@
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassConfusionMatrix
@@ -11,6 +12,7 @@ from lit_models.mask_pictures import class_colors, mask_palette, to_mask, values
 from lit_models.overlap import dice_loss, overlap_scores
 from lit_models.task import LitTask
 from nets import tiled_logits
+from nets.labels import check_labels
 from nets.tiling import check_tiles
 
 LOSSES = ("cross_entropy", "dice", "cross_entropy+dice")
@@ -105,10 +107,14 @@ class LitSegmenter(LitTask):
         return self.net(images)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
-        images, masks = batch[0], batch[1].long()
+        images, masks = batch[0], check_labels(batch[1], name="masks")
         if batch_idx == 0:
             self._check(images, masks)
-        return self.track(self._loss(self.net(images), masks), len(images))
+        try:
+            return self.track(self._loss(self.net(images), masks), len(images))
+        except (IndexError, RuntimeError):  # of a loss that has met a number that is no class
+            self._check(images, masks)
+            raise
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         return self._evaluate("val", batch)
@@ -151,7 +157,7 @@ class LitSegmenter(LitTask):
         return loss + dice_loss(logits, masks, self.ignore_index) if "dice" in self.loss else loss
 
     def _evaluate(self, split: str, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        images, masks = batch[0], batch[1].long()
+        images, masks = batch[0], check_labels(batch[1], name="masks")
         self._check(images, masks)
         logits = self.segment(images)
         loss, predicted = self._loss(logits, masks), logits.argmax(dim=1)
@@ -163,13 +169,23 @@ class LitSegmenter(LitTask):
         return {"loss": loss}
 
     def _log_scores(self, split: str) -> None:
-        scores = overlap_scores(self.confusion.compute())
+        confusion = self.confusion.compute()
+        self._tell_one_class(split, confusion)
+        scores = overlap_scores(confusion)
         self.confusion.reset()
         names = getattr(self.trainer.datamodule, "class_names", None) or map(str, range(self.num_classes))
         logged = {"iou": scores["iou"].nanmean(), "dice": scores["dice"].nanmean(), "acc": scores["acc"]}
         if split == "test":
             logged |= {f"iou_{name}": iou for name, iou in zip(names, scores["iou"], strict=False)}
         self.log_dict({f"{split}/{name}": value.float() for name, value in logged.items()}, sync_dist=True)
+
+    def _tell_one_class(self, split: str, confusion: Tensor) -> None:
+        present = confusion.sum(dim=1).nonzero()[:, 0].tolist()
+        if len(present) == 1 and not self.trainer.sanity_checking:
+            rank_zero_warn(
+                f"the {split} masks hold the class {present[0]} alone, beside void, so that the scores say little: do "
+                f"they hold the numbers of the classes, and does {self.ignore_index} (ignore_index) mean void?"
+            )
 
     def _check(self, images: Tensor, masks: Tensor) -> None:
         if masks.shape != (len(images), *images.shape[-2:]):
