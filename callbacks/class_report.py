@@ -11,6 +11,7 @@ from callbacks.observing import gather
 from lab.figures import save_figure
 from lab.files import written_whole
 from lab.loggers import run_dir
+from nets.labels import check_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +38,7 @@ class ClassReport(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *args: Any
     ) -> None:
         self.logits.append(outputs["logits"].float().cpu())
-        self.labels.append(outputs["labels"].cpu())
+        self.labels.append(check_labels(outputs["labels"], outputs["logits"].shape[-1], ndim=1).cpu())
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         empty = torch.zeros(0, dtype=torch.long)

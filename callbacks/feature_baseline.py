@@ -7,6 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from callbacks.node_embeddings import check_graph
+from nets.labels import check_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,7 @@ def score_features(x: Tensor, y: Tensor, train_mask: Tensor, val_mask: Tensor, t
     """
     from sklearn.linear_model import LogisticRegression
 
-    features, labels = to_scipy(x), y.cpu().numpy()
+    features, labels = to_scipy(x), check_labels(y, name="the labels y of the nodes", ndim=1).cpu().numpy()
     train, val, test = (mask.cpu().numpy() for mask in (train_mask, val_mask, test_mask))
 
     def fit(strength: float) -> Any:

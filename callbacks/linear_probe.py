@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from callbacks.observing import check_datasets, log_replicas, undisturbed
+from nets.labels import check_labels
 
 ENCODED_AT_ONCE = 2000
 
@@ -69,11 +70,12 @@ class LinearProbe(Callback):
             return
         trainer.datamodule.setup("fit")  # test needs the training samples too
         tensors = trainer.datamodule.datasets["train"].tensors
-        if len(tensors) < 2 or tensors[1].is_floating_point():
+        if len(tensors) < 2 or (tensors[1].is_floating_point() and tensors[1].ndim > 1):
             raise ValueError(
                 f"LinearProbe needs labels, but {type(trainer.datamodule).__name__} has none: take LinearProbe out of "
                 f"trainer.callbacks."
             )
+        check_labels(tensors[1], getattr(trainer.datamodule, "num_classes", None), ndim=1)
         if (self.num_labels or 1) > len(tensors[1]):
             raise ValueError(
                 f"num_labels={self.num_labels} of LinearProbe is more than the {len(tensors[1])} training samples: "
@@ -103,6 +105,7 @@ class LinearProbe(Callback):
             split: "val" or "test".
         """
         inputs, labels = data.datasets["train"].tensors[:2]
+        labels = check_labels(labels)
         generator = torch.Generator().manual_seed(data.seed)
         if self.num_labels is not None:
             chosen = torch.randperm(len(labels), generator=generator)[: self.num_labels]
@@ -113,6 +116,7 @@ class LinearProbe(Callback):
             features, labels.to(features.device), num_classes, generator=generator, **self.training
         )
         inputs, labels = data.datasets[split].tensors[:2]
+        labels = check_labels(labels, num_classes, ndim=1)
         predicted = classifier(encoder(inputs)).argmax(dim=-1)  # (R, B)
         return (predicted == labels.to(predicted.device)).float().mean(dim=-1)
 

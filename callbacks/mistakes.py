@@ -8,6 +8,7 @@ from torch import Tensor
 
 from callbacks.observing import gather
 from lab.figures import save_figure
+from nets.labels import check_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,7 +65,8 @@ class Mistakes(Callback):
     def _remember(self, outputs: dict[str, Tensor], batch: Any) -> None:
         inputs = batch[0] if isinstance(batch, tuple | list) else outputs["logits"]  # a graph has no input a label
         probability, predicted = outputs["logits"].float().softmax(dim=-1).max(dim=-1)
-        labels, num_classes = outputs["labels"], outputs["logits"].shape[-1]
+        num_classes = outputs["logits"].shape[-1]
+        labels = check_labels(outputs["labels"], num_classes, ndim=1)
         counts = torch.bincount(labels * num_classes + predicted, minlength=num_classes**2).cpu()
         self.counts = counts if self.counts is None else self.counts + counts
         wrong = (predicted != labels).nonzero()[:, 0]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from callbacks.observing import check_datasets
+from nets.labels import check_labels
 
 
 class NgramBaseline(Callback):
@@ -35,7 +36,7 @@ class NgramBaseline(Callback):
         texts, labels = {}, {}
         for split in ("train", "test"):
             tokens, *_, of_split = trainer.datamodule.datasets[split].tensors
-            texts[split], labels[split] = trainer.datamodule.decode(tokens), of_split.tolist()
+            texts[split], labels[split] = trainer.datamodule.decode(tokens), check_labels(of_split, ndim=1).tolist()
         scores = score_ngrams(texts["train"], labels["train"], texts["test"], labels["test"])
         pl_module.log_dict({f"ngrams/test_{name}": value for name, value in scores.items()}, sync_dist=True)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from callbacks.observing import check_datasets, undisturbed
 from callbacks.split_pictures import SplitPictures, check_at_least
 from lab.figures import save_figure
+from nets.labels import check_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +59,9 @@ class Reconstructions(SplitPictures):
         save_figure(draw_reconstructions(rows, shape, split), f"reconstructions_{split}", trainer)
         if codes.shape[1] >= 2:
             names = getattr(trainer.datamodule, "class_names", None)
-            save_figure(draw_codes(codes, labels[0] if labels else None, names, split), f"codes_{split}", trainer)
+            has_classes = bool(labels) and labels[0].ndim == 1 and not labels[0].is_floating_point()
+            classes = check_labels(labels[0], len(names) if names else None) if has_classes else None
+            save_figure(draw_codes(codes, classes, names, split), f"codes_{split}", trainer)
 
 
 def reconstruct(pl_module: LightningModule, inputs: Tensor, num_examples: int) -> tuple[dict[str, Tensor], Tensor]:

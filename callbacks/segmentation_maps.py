@@ -13,6 +13,7 @@ from torch import Tensor
 from callbacks.observing import undisturbed
 from callbacks.split_pictures import SplitPictures, check_at_least
 from lab.figures import save_figure
+from nets.labels import check_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +110,7 @@ def draw_segmentation_maps(
     """
     from matplotlib.figure import Figure
 
-    masks, predictions = ([labels.long() for labels in group] for group in (masks, predictions))
+    masks, predictions = ([check_labels(labels, name="masks") for labels in group] for group in (masks, predictions))
     examples = list(zip(images, masks, predictions, strict=True))
     for number, example in enumerate(examples):
         _check(number, *example, len(class_names), ignore_index)

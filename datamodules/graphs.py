@@ -182,8 +182,8 @@ def check_graph(graph: "Data", num_classes: int) -> "Data":
     """A graph, unless it is none that can be learnt from.
 
     Raises:
-        ValueError: when it has no edges, an edge or a label out of range, two splits with a node in common, or a split
-            without nodes.
+        ValueError: when it has no edges, an edge or a label out of range, labels that are no whole numbers, two splits
+            with a node in common, or a split without nodes.
     """
     nodes, edges = graph.num_nodes, graph.edge_index
     if not edges.numel():
@@ -198,6 +198,8 @@ def check_graph(graph: "Data", num_classes: int) -> "Data":
     for split in ("train", "test"):
         if not masks[split].any():
             raise ValueError(f"{split}_mask has no nodes: at least one is needed.")
+    if graph.y.is_floating_point():
+        raise ValueError(f"y must be whole numbers, the class of each node, but is {graph.y.dtype}: take y.long().")
     labels = graph.y[masks["train"] | masks["val"] | masks["test"]]
     if labels.min() < 0 or labels.max() >= num_classes:
         wrong = labels[(labels < 0) | (labels >= num_classes)][0]

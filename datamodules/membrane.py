@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from datamodules.image_pairs import ImagePairs, SegmentationDataModule, list_pairs, read_pairs
+from datamodules.image_reading import image_extensions
+from datamodules.listing import has_files
 from datamodules.membrane_files import download_membrane
 from lab.downloads import data_root
 
@@ -51,8 +53,8 @@ class MembraneDataModule(SegmentationDataModule):
     Electron Microscopy" (Cardona et al., 2010), https://doi.org/10.1371/journal.pbio.1000502; the ISBI challenge of
     2012, "Crowdsourcing the Creation of Image Segmentation Algorithms for Connectomics" (Arganda-Carreras et al.,
     2015), https://doi.org/10.3389/fnana.2015.00142; "U-Net" (Ronneberger et al., 2015),
-    https://arxiv.org/abs/1505.04597. Reads ``<root>/membrane/train/{image,label}/<number>.png``; writes there only
-    what it downloads and has verified, and only where there is no image.
+    https://arxiv.org/abs/1505.04597. Reads ``<root>/membrane/train/{image,label}/<number>.png``, or other kinds of
+    images; writes there only what it downloads and has verified, and only where there is no image.
 
     Neighbouring slices look alike, so the splits are ranges of slices: fold k tests the kth of equal ranges, validates
     on the slices right before it, those before the first slice being the last ones, and trains on the rest. The labels
@@ -81,6 +83,7 @@ class MembraneDataModule(SegmentationDataModule):
 
     num_classes = 2
     class_names = ("membrane", "cell")
+    classes = CLASS_OF_VALUE
 
     def __init__(
         self,
@@ -109,14 +112,14 @@ class MembraneDataModule(SegmentationDataModule):
 
     def prepare_data(self) -> None:
         """Download the slices where there are none; with files there, nothing is written."""
-        if not any(self.folder.glob("*/*.png")):
+        if not any(has_files(self.folder / kind, image_extensions()) for kind in ("image", "label")):
             download_membrane(self.folder)
 
     def load(self, training: bool) -> dict[str, Dataset]:
         pairs = list_pairs(self.folder / "image", self.folder / "label")
         splits = split_slices(len(pairs), self.fold, self.num_folds, self.num_val)
         read = {
-            split: read_pairs([pairs[number] for number in splits[split]], "L", CLASS_OF_VALUE)
+            split: read_pairs([pairs[number] for number in splits[split]], "L", self.classes)
             for split in (("train", "val") if training else ("test",))
         }
         datasets: dict[str, Dataset] = {split: ImagePairs(*of_split) for split, of_split in read.items()}

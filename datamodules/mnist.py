@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.in_memory import InMemoryDataModule, check_images, split_indices
+from datamodules.listing import find_file
 from lab.downloads import data_root, download
 from lab.errors import LabError
 
@@ -118,8 +119,8 @@ class MNISTDataModule(InMemoryDataModule):
 
 
 def find_idx(folder: Path, name: str) -> Path | None:
-    """The unpacked file, or else the packed one, or None."""
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+    """The unpacked file, or else the packed one, or None; their names may be in letters of any case."""
+    return find_file(folder, name) or find_file(folder, f"{name}.gz")
 
 
 def read_idx(path: Path) -> Tensor:
@@ -132,7 +133,7 @@ def read_idx(path: Path) -> Tensor:
         LabError: when the file is truncated, corrupted, or no idx file of unsigned bytes.
     """
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        data = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _damaged(path, str(error)) from error
     if len(data) < 4 or data[:3] != b"\x00\x00\x08":

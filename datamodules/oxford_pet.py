@@ -6,8 +6,9 @@ from pathlib import Path
 from torch import nn
 from torch.utils.data import Dataset
 
-from datamodules.image_pairs import VOID, ImagePairs, SegmentationDataModule, read_pairs
+from datamodules.image_pairs import VOID, ImagePairs, SegmentationDataModule, list_images, read_pairs
 from datamodules.in_memory import check_images, split_indices
+from datamodules.listing import by_stem, find_file, tell_passed_over
 from lab.downloads import data_root
 from lab.errors import LabError
 
@@ -24,8 +25,8 @@ class OxfordPetDataModule(SegmentationDataModule):
     """7,349 photographs of cats and dogs of 37 breeds, with trimaps: 3,680 train and validate, 3,669 test.
 
     "Cats and Dogs" (Parkhi et al., 2012), https://www.robots.ox.ac.uk/~vgg/publications/2012/parkhi12a/. Reads
-    ``<root>/oxford-iiit-pet/images/<name>.jpg`` and ``annotations/trimaps/<name>.png`` of the names in
-    ``annotations/trainval.txt`` and ``annotations/test.txt``, the layout of torchvision; a part of the names will do.
+    ``<root>/oxford-iiit-pet/images/<name>.jpg`` and ``annotations/trimaps/<name>.png``, or other kinds of images, of
+    the names in ``annotations/trainval.txt`` and ``annotations/test.txt``, the layout of torchvision; a part will do.
 
     Training photographs are squashed to a square; the others are served at their full sizes, one a batch, so that
     metrics are those of the photographs. All stay in memory as bytes, which for the full test split are gigabytes.
@@ -97,13 +98,26 @@ class OxfordPetDataModule(SegmentationDataModule):
 
     def _listed(self, split: str) -> list[tuple[Path, Path]]:
         """The photographs of an official split, each with its trimap."""
-        images, annotations = self.folder / "images", self.folder / "annotations"
-        names = read_list(annotations / f"{split}.txt")
-        pairs = [(images / f"{name}.jpg", annotations / "trimaps" / f"{name}.png") for name in names]
-        for path in (path for pair in pairs for path in pair):
-            if not path.is_file():
-                raise LabError(f"{path} is missing, though {split}.txt lists it: {REMEDY}.")
-        return pairs
+        folders = {self.folder / "images": ".jpg", self.folder / "annotations" / "trimaps": ".png"}
+        there = {folder: by_stem(list_images(folder)) for folder in folders}
+        names = self._names(split)
+        for folder, suffix in folders.items():
+            for name in names:
+                if name not in there[folder]:
+                    raise LabError(f"{folder / name}{suffix} is missing, though {split}.txt lists it: {REMEDY}.")
+        images, trimaps = there.values()
+        listed = {*names, *(self._names("test") if self._list("test").is_file() else ())}
+        if split == "trainval":
+            unlisted = [path.name for name, path in images.items() if name not in listed]
+            tell_passed_over(self.folder / "images", unlisted, "photographs in no list")
+        return [(images[name], trimaps[name]) for name in names]
+
+    def _names(self, split: str) -> list[str]:
+        return read_list(self._list(split))
+
+    def _list(self, split: str) -> Path:
+        folder = self.folder / "annotations"
+        return find_file(folder, f"{split}.txt") or folder / f"{split}.txt"
 
 
 def read_list(path: Path) -> list[str]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from datamodules.graphs import GraphDataModule
+from datamodules.listing import find_file
 from datamodules.node_splits import draw, draw_per_class
 from lab.downloads import data_root, download
 from lab.errors import LabError
@@ -90,7 +91,7 @@ class PlanetoidDataModule(GraphDataModule):
         for kind, checksum in CHECKSUMS.items():
             path = self.folder / f"ind.cora.{kind}"
             try:
-                if not path.is_file():
+                if find_file(self.folder, path.name) is None:
                     download([MIRROR + path.name], path, checksum)
             except LabError as error:
                 raise LabError(

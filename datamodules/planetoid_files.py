@@ -16,6 +16,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, index_to_mask, remove_self_loops
 
+from datamodules.listing import find_file
 from lab.errors import LabError
 
 KINDS = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
@@ -100,8 +101,8 @@ def read_planetoid(folder: Path, name: str) -> Data:
     Raises:
         LabError: when files are missing, damaged, malicious, or do not belong together.
     """
-    paths = {kind: folder / f"ind.{name.lower()}.{kind}" for kind in KINDS}
-    if missing := [path.name for path in paths.values() if not path.is_file()]:
+    paths = {kind: find_file(folder, f"ind.{name.lower()}.{kind}") for kind in KINDS}
+    if missing := [f"ind.{name.lower()}.{kind}" for kind, path in paths.items() if path is None]:
         raise LabError(
             f"{folder} must hold the files of {name}, but lacks {', '.join(missing)}: set ARCHLAB_DATA to the folder "
             f"that holds Planetoid/, or copy them from https://github.com/kimiyoung/planetoid (folder data)."
@@ -232,11 +233,10 @@ def _join(first: Tensor, last: Tensor, test: Tensor, num_nodes: int) -> Tensor:
 def _neighbours(graph: Any) -> Tensor:
     if not isinstance(graph, dict) or not all(isinstance(nodes, list) for nodes in graph.values()):
         raise TypeError("it holds no lists of neighbours")
-    sources = [node for node, nodes in graph.items() for _ in nodes]
-    targets = [node for nodes in graph.values() for node in nodes]
-    if not all(type(node) is int for node in (*sources, *targets)):
+    edges = [(source, target) for source, targets in graph.items() for target in targets]
+    if not all(type(node) is int for edge in edges for node in edge):
         raise TypeError("its nodes are no whole numbers")
-    return torch.tensor([sources, targets], dtype=torch.long)
+    return torch.tensor(edges, dtype=torch.long).view(-1, 2).T
 
 
 def _edges(path: Path, num_nodes: int) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
+from datamodules.listing import by_stem, list_files
 from lab.downloads import download
 from lab.errors import LabError
 
@@ -33,6 +34,7 @@ FAKER_LOCALES = {
     "Uzbek": ["uz_UZ"],
     "Zulu": ["zu_ZA"],
 }
+TEXT = (".txt",)
 MIRROR = "https://raw.githubusercontent.com/spro/practical-pytorch/ff2b4c46224c8f887910da343211a2e468eef9ac/data/names/"
 MD5 = {
     "Arabic": "82fae9e94c57f0ce3971ff005db0429e",
@@ -107,13 +109,15 @@ def download_surnames(folder: Path) -> None:
 def file_surnames(folder: Path) -> Mapping[str, list[str]]:
     """The surnames of each language in a folder of ``<Language>.txt``, one a line, with their repeats.
 
+    What is no text file is passed over, and told.
+
     Raises:
-        LabError: when there is no such file, or one of them is empty or no text in UTF-8.
+        LabError: when there is no such file, two are of one language, or one of them is empty or no text in UTF-8.
     """
-    files = sorted(folder.glob("*.txt"))
+    files = by_stem(list_files(folder, TEXT, "text files"))
     if not files:
         raise LabError(f"{folder} must hold text files such as Italian.txt, one surname a line, but holds none.")
-    return {file.stem: read_names(file) for file in files}
+    return {language: read_names(file) for language, file in files.items()}
 
 
 def read_names(path: Path) -> list[str]:

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 from datamodules.alphabet import VOCAB_SIZE, decode, encode, to_ascii
 from datamodules.buckets import BucketSampler, Names
 from datamodules.in_memory import InMemoryDataModule, InMemoryDataset
-from datamodules.surname_lists import download_surnames, faker_surnames, file_surnames, read_names
+from datamodules.listing import has_files
+from datamodules.surname_lists import TEXT, download_surnames, faker_surnames, file_surnames, read_names
 from lab.downloads import data_root
 from lab.errors import LabError, nearest
 
@@ -89,13 +90,13 @@ class SurnamesDataModule(InMemoryDataModule):
         self.fractions = {"test": test_fraction, "val": val_fraction}
         self.names, self.num_written = names, num_written
         folder, inner = data_root(root), data_root(root) / "names"
-        self.folder = folder if any(folder.glob("*.txt")) and not any(inner.glob("*.txt")) else inner
+        self.folder = folder if has_files(folder, TEXT) and not has_files(inner, TEXT) else inner
         self.class_names: list[str] = []
         self.stage = "predict"
 
     def prepare_data(self) -> None:
         """Download the files where there are none; with files there, nothing is written."""
-        if self.source == "files" and not any(self.folder.glob("*.txt")):
+        if self.source == "files" and not has_files(self.folder, TEXT):
             download_surnames(self.folder)
 
     def setup(self, stage: str) -> None:

@@ -23,7 +23,8 @@ def is_pictures(name: str, values: Any) -> bool:
         values: its values, one a sample.
 
     Shapes:
-        pictures: bytes (B, H, W) or (B, 3, H, W), or B of (H, W) or (3, H, W), whose sizes may differ
+        pictures: bytes (B, H, W) or (B, 3, H, W), or B of (H, W) or (3, H, W), whose sizes may differ; those of one
+        channel may be of type uint16
 
     Raises:
         ValueError: when they have the shape of pictures but are no bytes, or have other channels than one or three.
@@ -34,7 +35,8 @@ def is_pictures(name: str, values: Any) -> bool:
     if not any(len(shape) >= 2 for shape in shapes):
         return False
     for tensor, shape in zip(tensors, shapes, strict=True):
-        if tensor.dtype != torch.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[0] == 3)):
+        types = (torch.uint8, torch.uint16) if len(shape) == 2 else (torch.uint8,)
+        if tensor.dtype not in types or not (len(shape) == 2 or (len(shape) == 3 and shape[0] == 3)):
             raise ValueError(
                 f"A picture is a uint8 tensor of the shape (H, W) or (3, H, W), but {name!r} of the prediction holds "
                 f"{tensor.dtype} of the shape {tuple(shape)}: change what predict_step returns."
@@ -43,7 +45,11 @@ def is_pictures(name: str, values: Any) -> bool:
 
 
 def write_pictures(
-    name: str, pictures: Tensor | Sequence[Tensor], indices: Sequence[int], folder: Path | None
+    name: str,
+    pictures: Tensor | Sequence[Tensor],
+    indices: Sequence[int],
+    folder: Path | None,
+    palette: Sequence[int] | None = None,
 ) -> list[PurePosixPath]:
     """Write ``<folder>/predictions/<name>_<index>.png`` of each picture, and give the paths within the folder.
 
@@ -52,6 +58,7 @@ def write_pictures(
         pictures: bytes, as ``is_pictures`` describes them.
         indices: the index of each in the data, B integers ≥ 0.
         folder: the run folder; None writes nothing.
+        palette: red, green and blue of each number from 0 to 255, to show pictures of one channel by.
     """
     from PIL import Image
 
@@ -59,6 +66,9 @@ def write_pictures(
     for picture, path in zip(pictures, paths, strict=True):
         if folder is not None:
             pixels = picture.movedim(0, -1) if picture.ndim == 3 else picture
+            image = Image.fromarray(pixels.cpu().contiguous().numpy())
+            if palette is not None and image.mode == "L":
+                image.putpalette(palette)
             with written_whole(folder / path) as part:
-                Image.fromarray(pixels.cpu().contiguous().numpy()).save(part)
+                image.save(part)
     return paths

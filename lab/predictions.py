@@ -28,7 +28,8 @@ class PredictionsFile(BasePredictionWriter):
 
     A column of pictures, bytes (B, H, W) or (B, 3, H, W) or a list of B such, is written at full size to
     ``<run>/predictions/<name>_<index>.png`` by the process that has it, and the paths stand in its place: in the file
-    and in what ``predict_step`` returned, so that Lightning, which keeps that to the end, keeps no pixels.
+    and in what ``predict_step`` returned, so that Lightning, which keeps that to the end, keeps no pixels. A task may
+    have ``palettes``, by the names of the columns: the colours by which pictures of one channel are seen.
     """
 
     def __init__(self) -> None:
@@ -40,7 +41,8 @@ class PredictionsFile(BasePredictionWriter):
     ) -> None:
         for name, values in prediction.items():
             if is_pictures(name, values):
-                prediction[name] = write_pictures(name, values, batch_indices, run_dir(trainer))
+                palette = getattr(pl_module, "palettes", {}).get(name)
+                prediction[name] = write_pictures(name, values, batch_indices, run_dir(trainer), palette)
 
     def write_on_epoch_end(
         self,

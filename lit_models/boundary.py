@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
+from nets.labels import check_labels
+
 
 def boundary(masks: Tensor, ignore_index: int = 255) -> Tensor:
     """The pixels whose class differs from that of their right or lower neighbour.
@@ -22,7 +24,7 @@ def boundary(masks: Tensor, ignore_index: int = 255) -> Tensor:
     Shapes:
         masks (B, H, W) -> (B, H, W) of bool
     """
-    masks = masks.long()  # a label of −100 would equal the 156 of a byte
+    masks = check_labels(masks, name="masks")  # as int64: a label of −100 would equal the 156 of a byte
     known, outline = masks != ignore_index, torch.zeros_like(masks, dtype=torch.bool)
     outline[:, :, :-1] |= (masks[:, :, :-1] != masks[:, :, 1:]) & known[:, :, :-1] & known[:, :, 1:]
     outline[:, :-1] |= (masks[:, :-1] != masks[:, 1:]) & known[:, :-1] & known[:, 1:]
@@ -68,7 +70,8 @@ class BoundaryFScore(Metric):
         self.add_state("total", torch.zeros(2, dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, predicted: Tensor, masks: Tensor) -> None:
-        if predicted.ndim != 3 or predicted.shape != masks.shape or predicted.is_floating_point():
+        floating = predicted.is_floating_point() or masks.is_floating_point()
+        if predicted.ndim != 3 or predicted.shape != masks.shape or floating:
             raise ValueError(
                 f"predicted and masks must be integers of one shape (B, H, W), but predicted is {predicted.dtype} "
                 f"{tuple(predicted.shape)} and masks are {masks.dtype} {tuple(masks.shape)}: pass logits.argmax(dim=1)."

@@ -5,11 +5,11 @@ from typing import Any
 
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchmetrics import Metric
 
 from lit_models.class_counts import check_outputs
 from lit_models.task import LitTask
+from nets.labels import check_labels, cross_entropy
 
 
 class LitClassifier(LitTask):
@@ -27,7 +27,8 @@ class LitClassifier(LitTask):
         scheduler: from an optimizer to a learning-rate scheduler; see ``LitTask``.
 
     Raises:
-        ValueError: when an argument is out of its range, or the data or the network do not have ``num_classes``.
+        ValueError: when an argument is out of its range, the data or the network do not have ``num_classes``, or a
+            label is no whole number in [0, C).
     """
 
     def __init__(
@@ -47,15 +48,24 @@ class LitClassifier(LitTask):
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
         self.val_metrics, self.test_metrics = nn.ModuleDict(metrics()), nn.ModuleDict(metrics())
 
+    def setup(self, stage: str) -> None:
+        """Hold the classes of network and data, and all labels of data in memory, against ``num_classes``."""
+        super().setup(stage)
+        for dataset in getattr(self.trainer.datamodule, "datasets", {}).values() if stage != "predict" else ():
+            tensors = getattr(dataset, "tensors", ())
+            if len(tensors) > 1 and isinstance(tensors[-1], Tensor):
+                check_labels(tensors[-1], self.num_classes, ndim=1)
+
     def forward(self, *inputs: Tensor) -> Tensor:
         """The logits (B, C) of the inputs."""
         return self.net(*inputs)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         *inputs, labels = batch
+        labels = check_labels(labels, self.num_classes if batch_idx == self.current_epoch == 0 else None, ndim=1)
         logits = self.net(*inputs)
         check_outputs(logits, self.num_classes)
-        return self.track(F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing), len(labels))
+        return self.track(cross_entropy(logits, labels, label_smoothing=self.label_smoothing), len(labels))
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         return self._evaluate("val", self.val_metrics, batch)
@@ -65,9 +75,10 @@ class LitClassifier(LitTask):
 
     def _evaluate(self, split: str, metrics: nn.ModuleDict, batch: tuple[Tensor, ...]) -> dict[str, Any]:
         *inputs, labels = batch
+        labels = check_labels(labels, self.num_classes, ndim=1)
         logits = self.net(*inputs)
         check_outputs(logits, self.num_classes)
-        loss = F.cross_entropy(logits, labels)
+        loss = cross_entropy(logits, labels)
         self.log(f"{split}/loss", loss, batch_size=len(labels), sync_dist=True)
         for name, metric in metrics.items():
             metric.update(logits, labels)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from lit_models.class_counts import check_counts, check_vocabulary, classes_of_data
 from lit_models.task import LitTask
 from nets import Hypotheses, beam_search, greedy_search, sample_search
+from nets.labels import check_labels, cross_entropy
 
 WAYS = ("greedy", "beam", "sample")  # to write a text
 END = 0  # the token before the first and behind the last one of a text, and the padding
@@ -153,9 +154,15 @@ class LitLanguageModel(LitTask):
     def _nats(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """The nats of each text, and of how many tokens, its end included."""
         tokens, lengths, conditions = batch
-        logits = self.net(F.pad(tokens, (1, 0), value=END), conditions)  # (B, T + 1, V)
+        tokens, conditions = check_labels(tokens, name="tokens"), check_labels(conditions, name="conditions", ndim=1)
+        try:
+            logits = self.net(F.pad(tokens, (1, 0), value=END), conditions)  # (B, T + 1, V)
+        except IndexError:  # of an embedding that has met a number that it has no vector of
+            check_labels(tokens, getattr(self.net, "vocab_size", None), "tokens")
+            check_labels(conditions, getattr(self.net, "num_conditions", None), "conditions")
+            raise
         targets = F.pad(tokens, (0, 1), value=END)
-        nats = F.cross_entropy(logits.mT, targets, reduction="none")
+        nats = cross_entropy(logits.mT, targets, reduction="none")
         counts = torch.arange(targets.shape[1], device=tokens.device) <= lengths[:, None]
         return (nats * counts).sum(dim=1), lengths + 1
 
@@ -163,7 +170,7 @@ class LitLanguageModel(LitTask):
         nats, count = self._nats(batch)
         exact = torch.float32 if self.device.type == "mps" else torch.float64
         sums = torch.zeros(2, self.net.num_conditions, dtype=exact, device=self.device)
-        self._sums = self._sums + sums.index_add_(1, batch[2], torch.stack([nats, count]).to(exact))
+        self._sums = self._sums + sums.index_add_(1, batch[2].long(), torch.stack([nats, count]).to(exact))
 
     def _log_sums(self, split: str) -> Tensor:
         sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lit_models.best_replicas import BestReplicas
 from lit_models.class_counts import check_outputs
 from lit_models.replica_mean import ReplicaMean
 from lit_models.replicas import LitReplicas
 from nets import call_replicas, replica_metrics
+from nets.labels import check_labels, cross_entropy
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -102,6 +102,7 @@ class LitNodeClassifier(LitReplicas):
 
     def training_step(self, batch: "Data", batch_idx: int) -> Tensor:
         logits, labels = self._targets(batch)
+        labels = check_labels(labels, self.num_classes if batch_idx == self.current_epoch == 0 else None, ndim=1)
         losses = self._losses(logits, labels)
         mean = self.track(losses.mean(), len(labels))
         total = losses.sum() + self._penalty()
@@ -153,7 +154,7 @@ class LitNodeClassifier(LitReplicas):
 
     def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The cross-entropy of each replica, (R,)."""
-        return F.cross_entropy(logits.movedim(-1, 1), labels.expand(len(logits), -1), reduction="none").mean(dim=1)
+        return cross_entropy(logits.movedim(-1, 1), labels.expand(len(logits), -1), reduction="none").mean(dim=1)
 
     def _penalty(self) -> Tensor | float:
         """(λ/2)‖W⁰‖², over all replicas."""
@@ -165,6 +166,7 @@ class LitNodeClassifier(LitReplicas):
 
     def _evaluate(self, split: str, batch: "Data") -> dict[str, Tensor]:
         logits, labels = self._targets(batch)
+        labels = check_labels(labels, self.num_classes, ndim=1)
         losses = self._losses(logits, labels)
         accuracies = (logits.argmax(dim=-1) == labels).float().mean(dim=1)
         self.means[split].update(torch.cat([losses, accuracies]), len(labels))

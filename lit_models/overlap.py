@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lit_models.class_averages import class_scores
+from nets.labels import check_labels
 
 
 def overlap_scores(confusion: Tensor) -> dict[str, Tensor]:
@@ -41,6 +42,7 @@ def dice_loss(logits: Tensor, masks: Tensor, ignore_index: int = 255) -> Tensor:
     Shapes:
         logits (B, C, H, W), masks (B, H, W) -> ()
     """
+    masks = check_labels(masks, name="masks")
     known = masks != ignore_index
     probabilities = logits.softmax(dim=1) * known[:, None]
     truth = F.one_hot(masks.where(known, 0), logits.shape[1]).movedim(-1, 1) * known[:, None]  # (B, C, H, W)

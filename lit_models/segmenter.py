@@ -2,6 +2,7 @@
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassConfusionMatrix
@@ -9,9 +10,11 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from lit_models.boundary import BoundaryFScore
 from lit_models.class_averages import mean_over_classes
 from lit_models.class_counts import check_outputs
+from lit_models.mask_pictures import class_colors, mask_palette, to_mask, values_of_classes
 from lit_models.overlap import dice_loss, overlap_scores
 from lit_models.task import LitTask
 from nets import tiled_logits
+from nets.labels import check_labels
 from nets.tiling import check_tiles
 
 LOSSES = ("cross_entropy", "dice", "cross_entropy+dice")
@@ -78,7 +81,18 @@ class LitSegmenter(LitTask):
         self.num_classes, self.loss, self.ignore_index = num_classes, loss, ignore_index
         self.tile_size, self.tile_overlap, self.input_size = tile_size, tile_overlap, input_size
         self.confusion = MulticlassConfusionMatrix(num_classes, ignore_index=ignore_index)
+        self.mask_values = values_of_classes(num_classes)
         self.boundary = None if boundary_tolerance is None else BoundaryFScore(boundary_tolerance, ignore_index)
+
+    def setup(self, stage: str) -> None:
+        """Hold the number of classes of the data and of the network against ``num_classes``."""
+        super().setup(stage)
+        self.mask_values = values_of_classes(self.num_classes, getattr(self.trainer.datamodule, "mask_values", None))
+
+    @property
+    def palettes(self) -> dict[str, list[int] | None]:
+        """The palette of the pictures of one channel among the predictions, by their names."""
+        return {"mask": mask_palette(self.mask_values)}
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits (B, C, H, W) of the images."""
@@ -96,10 +110,14 @@ class LitSegmenter(LitTask):
         return self.net(images)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
-        images, masks = batch[0], batch[1].long()
+        images, masks = batch[0], check_labels(batch[1], name="masks")
         if batch_idx == 0:
             self._check(images, masks)
-        return self.track(self._loss(self.net(images), masks), len(images))
+        try:
+            return self.track(self._loss(self.net(images), masks), len(images))
+        except (IndexError, RuntimeError):  # of a loss that has met a number that is no class
+            self._check(images, masks)
+            raise
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         return self._evaluate("val", batch)
@@ -118,6 +136,8 @@ class LitSegmenter(LitTask):
     def predict_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         """Masks and overlays as pictures of the image's size, and the share of the pixels that each class has.
 
+        A mask has the values that the data's own masks have in their files, ``mask_values`` of the datamodule.
+
         Shapes:
             images (B, I, H, W) -> mask (B, H, W) and overlay (B, 3, H, W) of bytes, share (B, C)
         """
@@ -125,7 +145,11 @@ class LitSegmenter(LitTask):
         predicted = self.segment(images).argmax(dim=1)
         classes = F.one_hot(predicted, self.num_classes).movedim(-1, 1).bool()  # (B, C, H, W)
         shares = classes.float().mean(dim=(2, 3))
-        return {"mask": predicted.byte(), "overlay": draw_overlays(images, classes), "share": shares}
+        return {
+            "mask": to_mask(predicted, self.mask_values),
+            "overlay": draw_overlays(images, classes),
+            "share": shares,
+        }
 
     def _loss(self, logits: Tensor, masks: Tensor) -> Tensor:
         check_outputs(logits, self.num_classes)
@@ -137,7 +161,7 @@ class LitSegmenter(LitTask):
         return loss + dice_loss(logits, masks, self.ignore_index) if "dice" in self.loss else loss
 
     def _evaluate(self, split: str, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        images, masks = batch[0], batch[1].long()
+        images, masks = batch[0], check_labels(batch[1], name="masks")
         self._check(images, masks)
         logits = self.segment(images)
         loss, predicted = self._loss(logits, masks), logits.argmax(dim=1)
@@ -150,6 +174,7 @@ class LitSegmenter(LitTask):
 
     def _log_scores(self, split: str) -> None:
         confusion = self.confusion.compute()
+        self._tell_one_class(split, confusion)
         self.confusion.reset()
         if confusion.sum() == 0 and not self.trainer.sanity_checking:
             raise ValueError(
@@ -163,6 +188,14 @@ class LitSegmenter(LitTask):
             of_classes = zip(names, scores["iou"], strict=False)
             logged |= {f"iou_{name}": iou for name, iou in of_classes if not iou.isnan()}
         self.log_dict({f"{split}/{name}": value.float() for name, value in logged.items()}, sync_dist=True)
+
+    def _tell_one_class(self, split: str, confusion: Tensor) -> None:
+        present = confusion.sum(dim=1).nonzero()[:, 0].tolist()
+        if len(present) == 1 and not self.trainer.sanity_checking:
+            rank_zero_warn(
+                f"the {split} masks hold the class {present[0]} alone, beside void, so that the scores say little: do "
+                f"they hold the numbers of the classes, and does {self.ignore_index} (ignore_index) mean void?"
+            )
 
     def _check(self, images: Tensor, masks: Tensor) -> None:
         if masks.shape != (len(images), *images.shape[-2:]):
@@ -188,5 +221,6 @@ def draw_overlays(images: Tensor, classes: Tensor) -> Tensor:
     from torchvision.utils import draw_segmentation_masks
 
     pixels = (255 * images.float().clamp(0, 1)).round().byte().expand(-1, 3, -1, -1)
+    colors = class_colors(classes.shape[1])
     pairs = zip(pixels.cpu(), classes.cpu(), strict=True)
-    return torch.stack([draw_segmentation_masks(image, masks, alpha=0.5) for image, masks in pairs])
+    return torch.stack([draw_segmentation_masks(image, masks, alpha=0.5, colors=colors) for image, masks in pairs])

@@ -34,6 +34,14 @@ def test_scores_of_the_classes_are_those_counted_by_hand_and_the_most_frequent_c
     ]
 
 
+@pytest.mark.parametrize(("label", "message"), [(0.5, "must be whole numbers"), (3, "the 3 classes, but hold 3")])
+def test_labels_that_are_no_classes_are_named(label: float, message: str) -> None:
+    report = ClassReport()
+    report.on_test_epoch_start(None, None)
+    with pytest.raises(ValueError, match=message):
+        report.on_test_batch_end(None, None, {"logits": torch.zeros(1, 3), "labels": torch.tensor([label])}, None)
+
+
 def test_bins_count_and_average_their_samples() -> None:
     confidence = torch.tensor([0.10, 0.12, 0.5, 0.99, 1.0])
     counts, mean, accuracy = calibration_bins(confidence, torch.tensor([True, False, True, True, False]))

@@ -221,6 +221,23 @@ def test_prediction_needs_no_labels_and_no_training_samples(make_trainer: Callab
 
 
 @pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda labels: labels / 255, r"labels must be whole numbers, .* but are torch\.float32"),
+        (lambda labels: labels + 1, "from 0 to 9, the 10 classes, but hold 10: subtract 1, if they begin at 1"),
+        (lambda labels: -labels, "from 0 to 9, the 10 classes, but hold -9"),
+        (lambda labels: labels[:, None], "labels must have 1 dimension"),
+    ],
+)
+def test_labels_that_are_no_classes_are_named(make_trainer: Callable, change: Callable, message: str) -> None:
+    data = digits()
+    data.setup("fit")
+    data.datasets["train"].tensors = (data.datasets["train"].tensors[0], change(data.datasets["train"].tensors[1]))
+    with pytest.raises(ValueError, match=message):
+        make_trainer(callbacks=[LinearProbe()]).test(autoencoder(), datamodule=data, verbose=False)
+
+
+@pytest.mark.parametrize(
     ("task", "data", "message"),
     [
         (lambda: LitSequenceRegressor(nn.Identity()), digits, "needs a task with encode, .* is LitSequenceRegressor"),

@@ -41,6 +41,12 @@ def test_counts_and_keeps_the_surest_mistakes_over_all_batches() -> None:
     assert [probability for probability, *_ in callback.wrong] == pytest.approx([0.95, 0.7])
 
 
+def test_labels_that_are_no_classes_are_named() -> None:
+    for labels, message in (([0.0], "labels must be whole numbers"), ([3], "0 to 2, the 3 classes, but hold 3")):
+        with pytest.raises(ValueError, match=message):
+            show(Mistakes(), logits_of((0, 0.9)), labels)
+
+
 @pytest.mark.parametrize("hook", ["on_validation_epoch_start", "on_test_epoch_start"])
 def test_an_epoch_starts_afresh(hook: str) -> None:
     callback = Mistakes()

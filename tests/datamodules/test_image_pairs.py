@@ -132,7 +132,7 @@ def test_an_unknown_value_in_a_mask_is_named_even_where_squashing_would_drop_it(
 
 def test_a_mask_in_colours_is_refused(tmp_path: Path) -> None:
     image, _ = write_pair(tmp_path)
-    with pytest.raises(LabError, match=r"0\.png must hold one byte a pixel \(mode L or P\), but it is of mode RGB"):
+    with pytest.raises(LabError, match=r"0\.png must hold one whole number a pixel .*, but it is of mode RGB: save"):
         read_pairs([(image, image)], "RGB", CLASSES)
 
 
@@ -140,9 +140,62 @@ def test_pairs_are_listed_by_number(tmp_path: Path) -> None:
     for number in (10, 9, 2, 11):
         pair = write_pair(tmp_path, f"{number}.png")
     (pair[0].parent / "notes.txt").write_text("no image")
-    pairs = list_pairs(tmp_path / "image", tmp_path / "mask")
+    with pytest.warns(UserWarning, match=r"in .*/image 1 of the entries are passed over, as no images: notes\.txt\."):
+        pairs = list_pairs(tmp_path / "image", tmp_path / "mask")
     assert [image.name for image, _ in pairs] == ["2.png", "9.png", "10.png", "11.png"]
     assert all(mask == tmp_path / "mask" / image.name for image, mask in pairs)
+
+
+def test_files_of_any_kind_in_any_case_are_paired_by_their_names(tmp_path: Path) -> None:
+    images = {"0.png": "0.tif", "1.PNG": "1.png", "2.Jpeg": "2.BMP", "a.b.TIFF": "a.b.gif"}
+    for image, mask in images.items():
+        for folder, name in (("image", image), ("mask", mask)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            write_png(tmp_path / folder / name, np.zeros((4, 4)))
+    (tmp_path / "image" / "._0.png").write_bytes(b"what macOS leaves")
+    (tmp_path / "mask" / "more.png").mkdir()
+    with pytest.warns(UserWarning, match="passed over, as no images: (._0|more).png"):
+        pairs = list_pairs(tmp_path / "image", tmp_path / "mask")
+    assert {image.name: mask.name for image, mask in pairs} == images
+    read_pairs(pairs, "L", {0: 0})
+
+
+def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("0.png", "0.tif"):
+        write_pair(tmp_path, name)
+    with pytest.raises(LabError, match=r'image must hold one file of the name "0", but holds 0\.png and 0\.tif: take'):
+        list_pairs(tmp_path / "image", tmp_path / "mask")
+
+
+def turned(path: Path, orientation: int) -> None:
+    """Store a picture as a camera does that was held otherwise: other pixels, and how to turn them back."""
+    back = {3: "ROTATE_180", 6: "ROTATE_90", 7: "TRANSVERSE"}[orientation]
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.open(path).transpose(Image.Transpose[back]).save(path, exif=exif)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("orientation", [3, 6, 7])
+def test_an_image_and_its_mask_lie_on_each_other_whichever_is_turned_by_a_tag(
+    tmp_path: Path, orientation: int, suffix: str
+) -> None:
+    pair = write_pair(tmp_path, f"0.{suffix}")
+    expected = read_pairs([pair], "RGB", CLASSES)
+    turned(pair[0], orientation)
+    with pytest.warns(UserWarning, match=rf"1 images are turned as their EXIF orientation says, .*: {pair[0]}"):
+        read = read_pairs([pair], "RGB", CLASSES)
+    turned(pair[1], orientation)
+    for images, masks in (read, read_pairs([pair], "RGB", CLASSES)):
+        assert torch.equal(images[0], expected[0][0]) and torch.equal(masks[0], expected[1][0])
+
+
+def test_a_mask_of_the_pixels_before_they_are_turned_is_refused(tmp_path: Path) -> None:
+    pair = write_pair(tmp_path)
+    turned(pair[0], 6)
+    write_png(pair[1], np.zeros((6, 5)))
+    with pytest.raises(LabError, match=rf"\(turned as the EXIF orientation of {pair[0]} says\): .* be of one size"):
+        read_pairs([pair], "RGB", CLASSES)
 
 
 @pytest.mark.parametrize(("lone", "other"), [("image", "mask"), ("mask", "image")])

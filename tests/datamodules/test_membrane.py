@@ -141,6 +141,16 @@ def test_fit_does_not_read_the_test_slices(tmp_path: Path) -> None:
         data.setup("test")
 
 
+def test_slices_of_other_kinds_are_read_and_nothing_is_downloaded_among_them(tmp_path: Path) -> None:
+    folder = write_membrane(tmp_path)
+    expected = loaded(tmp_path).datasets["train"].tensors
+    for path in folder.rglob("*.png"):
+        Image.open(path).save(path.with_suffix(".TIF"))
+        path.unlink()
+    for found, wanted in zip(loaded(tmp_path).datasets["train"].tensors, expected, strict=True):
+        assert all(map(torch.equal, found, wanted))
+
+
 def test_another_label_than_0_and_255_is_named(tmp_path: Path) -> None:
     folder = write_membrane(tmp_path)
     write_png(folder / "label" / "3.png", np.full((64, 64), 128))

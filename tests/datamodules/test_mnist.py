@@ -77,6 +77,17 @@ def test_reads_packed_and_unpacked_files_and_leaves_their_folder_alone(tmp_path:
     assert torch.equal(labels, written[mnist.FILES["test"][1]].long())
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_names_of_files_may_be_in_any_case(tmp_path: Path, packed: bool) -> None:
+    folder = write_mnist(tmp_path, packed=packed)
+    for path in [*folder.iterdir()]:
+        path.rename(path.with_name(path.name.upper()))
+    data = MNISTDataModule(root=str(tmp_path))
+    data.prepare_data()
+    data.setup("test")
+    assert len(data.datasets["test"])
+
+
 def test_training_and_validation_images_are_disjoint_and_keep_their_labels(tmp_path: Path) -> None:
     write_mnist(tmp_path)
     written, data = tiny_mnist(), loaded(tmp_path, val_fraction=0.25, flatten=True)

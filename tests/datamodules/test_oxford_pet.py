@@ -118,6 +118,19 @@ def test_a_listed_photograph_that_is_missing_is_named(tmp_path: Path, missing: s
         loaded(tmp_path)
 
 
+def test_files_are_found_in_any_case_and_photographs_in_no_list_are_told(tmp_path: Path) -> None:
+    folder = write_pets(tmp_path)
+    expected = loaded(tmp_path)
+    for path in folder.rglob("*.*"):
+        suffix = ".JPEG" if path.suffix == ".jpg" else path.suffix.upper()
+        path.rename(path.with_name(path.stem + suffix))
+    (folder / "images" / "stray_1.JPEG").write_bytes((folder / "images" / "Bengal_2.JPEG").read_bytes())
+    with pytest.warns(UserWarning, match=r"images 1 of the entries are passed over, as photographs in no list: str"):
+        data = loaded(tmp_path)
+    for split, dataset in expected.datasets.items():
+        assert all(map(torch.equal, data.datasets[split].tensors[0], dataset.tensors[0]))
+
+
 def test_a_damaged_photograph_is_named(tmp_path: Path) -> None:
     path = write_pets(tmp_path) / "images" / "Bengal_2.jpg"
     path.write_bytes(path.read_bytes()[:-200])

@@ -29,6 +29,13 @@ def ready(root: Path, **arguments: Any) -> PlanetoidDataModule:
     return data
 
 
+def test_names_of_files_may_be_in_any_case(root: Path) -> None:
+    expected = ready(root).graph
+    for path in [*(root / "Planetoid" / "Cora" / "raw").iterdir()]:
+        path.rename(path.with_name(path.name.upper()))
+    assert torch.equal(ready(root).graph.edge_index, expected.edge_index)
+
+
 def test_the_words_of_a_paper_sum_to_one_and_stay_sparse(root: Path) -> None:
     sparse, dense = ready(root).graph.x, ready(root, sparse_features=False).graph.x
     assert sparse.layout == torch.sparse_csr and dense.layout == torch.strided

@@ -72,9 +72,20 @@ def test_names_of_a_language_are_those_of_its_locales_and_none_of_a_parent(monke
 
 def test_files_are_sorted_and_keep_their_order_and_repeats(tmp_path: Path) -> None:
     write_lists(tmp_path, Irish=b"\n Kelly \n\nAhearn\nKelly\n", Czech="Novák\r\n  \r\nČapek".encode())
-    (tmp_path / "README.md").write_text("no names")
-    lists = file_surnames(tmp_path)
-    assert list(lists.items()) == [("Czech", ["Novák", "Čapek"]), ("Irish", ["Kelly", "Ahearn", "Kelly"])]
+    (tmp_path / "Zulu.TXT").write_text("Zondi")
+    for name in ("README.md", "._Irish.txt"):
+        (tmp_path / name).write_bytes(b"\xff no names")
+    with pytest.warns(UserWarning, match=r"2 of the entries are passed over, as no text files: \._Irish\.txt, READ"):
+        lists = file_surnames(tmp_path)
+    irish = ["Kelly", "Ahearn", "Kelly"]
+    assert list(lists.items()) == [("Czech", ["Novák", "Čapek"]), ("Irish", irish), ("Zulu", ["Zondi"])]
+
+
+def test_two_files_of_one_language_are_named(tmp_path: Path) -> None:
+    write_lists(tmp_path, Irish=b"Kelly")
+    (tmp_path / "Irish.TXT").write_text("Ahearn")
+    with pytest.raises(LabError, match=r'one file of the name "Irish", but holds Irish\.TXT and Irish\.txt: take one'):
+        file_surnames(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +105,7 @@ def test_a_file_without_names_or_in_another_encoding_is_named(tmp_path: Path, co
 def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "Irish.txt").mkdir()
     with pytest.raises(LabError, match=r"Irish\.txt is no text in UTF-8"):
-        file_surnames(tmp_path)
+        surname_lists.read_names(tmp_path / "Irish.txt")
 
 
 def test_a_folder_without_lists_is_named(tmp_path: Path) -> None:

@@ -203,3 +203,25 @@ def test_what_is_impossible_is_no_name(data: SurnamesDataModule, make_trainer: C
 def test_arguments_out_of_range(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         writer(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "conditions", "message"),
+    [
+        (torch.ones(2, 3), [0, 1], r"tokens must be whole numbers, .* but are torch\.float32"),
+        (torch.ones(2, 3).byte(), [0.0, 1.0], r"conditions must be whole numbers, .* but are torch\.float32"),
+        (torch.ones(2, 3).byte(), [1, 3], r"conditions must be from 0 to 2, the 3 classes, but hold 3: subtract 1"),
+        (torch.ones(2, 3).byte(), [[0], [1]], r"conditions must have 1 dimension"),
+    ],
+)
+def test_tokens_and_conditions_that_are_no_numbers_of_theirs_are_named(
+    tokens: Tensor, conditions: list, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        writer().training_step((tokens, torch.tensor([3, 2]), torch.tensor(conditions)), 0)
+
+
+def test_tokens_and_conditions_may_be_bytes() -> None:
+    task, tokens, lengths, conditions = writer(), torch.ones(2, 3).long(), torch.tensor([3, 2]), torch.tensor([0, 2])
+    expected = task.training_step((tokens, lengths, conditions), 0)
+    assert torch.equal(task.training_step((tokens.byte(), lengths, conditions.byte()), 0), expected)

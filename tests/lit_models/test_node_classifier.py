@@ -30,6 +30,32 @@ def a_batch() -> Any:
     return graph
 
 
+@pytest.mark.parametrize("step", ["training_step", "validation_step"])
+@pytest.mark.parametrize("num_replicas", [1, 2])
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (torch.ones(NODES), r"labels must be whole numbers, .* but are torch\.float32"),
+        (torch.full((NODES,), 3), "from 0 to 2, the 3 classes, but hold 3"),
+        (torch.full((NODES,), -100), "from 0 to 2, the 3 classes, but hold -100"),
+        (torch.zeros(NODES, 1).long(), r"labels must have 1 dimension, .* \(3, 1\)"),
+    ],
+)
+def test_labels_that_are_no_classes_are_named(y: Tensor, message: str, num_replicas: int, step: str) -> None:
+    graph = a_batch()
+    graph.y = y
+    with pytest.raises(ValueError, match=message):
+        getattr(a_task(num_replicas=num_replicas), step)(graph, 3)
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int32])
+def test_labels_of_every_type_of_whole_numbers_are_learnt_from(kind: torch.dtype) -> None:
+    graph, task = a_batch(), a_task()
+    expected = task.training_step(graph, 0)
+    graph.y = graph.y.to(kind)
+    assert torch.equal(task.training_step(graph, 0), expected)
+
+
 def test_the_loss_is_the_cross_entropy_of_the_targets_and_the_penalty_of_the_first_layer() -> None:
     task, graph = a_task(weight_penalty=0.1), a_batch()
     logits = task(graph.x, graph.edge_index)
