@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.in_memory import InMemoryDataModule, ResumableSampler
+from datamodules.split_overlap import node_fingerprints
 
 if TYPE_CHECKING:  # it takes two seconds to import, which no other task shall wait for
     from torch_geometric.data import Data
@@ -131,6 +132,8 @@ class GraphDataModule(InMemoryDataModule):
         self.datasets = {name: NodeDataset(graph, mask.nonzero()[:, 0]) for name, mask in masks.items()}
         self.batch_size = self._sizes["batch_size"] or len(self.datasets["train"])
         self.eval_batch_size = self._sizes["eval_batch_size"] or graph.num_nodes
+        of_nodes = node_fingerprints(graph)
+        self.tell_overlap({split: of_nodes[self.datasets[split].nodes] for split in SPLITS})
 
     def train_dataloader(self) -> DataLoader:
         loader = super().train_dataloader()

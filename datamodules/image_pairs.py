@@ -48,6 +48,10 @@ class ImagePairs(Dataset):
             raise ValueError(f"a batch must hold images of one size, but holds {', '.join(sizes)}: use batches of one.")
         return torch.stack(images), torch.stack(masks)
 
+    def contents(self) -> Iterable[bytes]:
+        """The pixels of each image, and its size."""
+        return (str(tuple(image.shape)).encode() + image.numpy().tobytes() for image in self.tensors[0])
+
 
 class SegmentationDataModule(InMemoryDataModule):
     """A datamodule of images and masks, which are augmented together.
@@ -126,10 +130,15 @@ def _read_pair(
         )
     mask = Image.fromarray(_to_classes(np.asarray(mask), classes, mask_path))
     if size is not None:
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
+        image = squash(image, size)
         mask = mask.resize((size, size), Image.Resampling.NEAREST)
     pixels = torch.from_numpy(np.array(image)).view(image.height, image.width, -1)  # (H, W, I)
     return pixels.permute(2, 0, 1).contiguous(), torch.from_numpy(np.array(mask))
+
+
+def squash(image: Image.Image, size: int) -> Image.Image:
+    """An image as a square with that side in pixels, bilinear and antialiased."""
+    return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
 def _decode(path: Path, mode: str | None = None) -> Image.Image:
