@@ -13,14 +13,9 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lab.arguments import CommandLine
-from lab.checkpoints import (
-    checkpoint_path,
-    compare_models,
-    refuse_resplit,
-    refuse_restored,
-    saved_model,
-)
+from lab.checkpoints import checkpoint_path, compare_models, refuse_resplit, refuse_restored, saved_model
 from lab.config_files import read_config
+from lab.dropped_keys import dropped_keys
 from lab.errors import LabError
 from lab.loading import load_checkpoint
 from lab.loggers import EventLogger, RunLogger
@@ -143,6 +138,8 @@ class LabCLI(LightningCLI):
         return run
 
     def before_instantiate_classes(self) -> None:
+        for sentence in dropped_keys(self.command_line, self.config[self.subcommand].as_dict()):
+            rank_zero_print(sentence)
         logger = self.config[self.subcommand].trainer.logger
         for item in logger if isinstance(logger, list) else [logger]:
             if isinstance(item, Namespace) and item.class_path.endswith("WandbLogger"):
