@@ -18,21 +18,32 @@ NEAREST = {
     "ß": "ss", "ẞ": "Ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
     "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i", "ə": "e", "Ə": "E", "ɔ": "o", "Ɔ": "O",
     "ε": "e", "ɛ": "e", "Ɛ": "E", "ŋ": "ng", "Ŋ": "Ng", "ħ": "h", "Ħ": "H", "ŧ": "t", "Ŧ": "T",
-    "′": "'", "’": "'", "‘": "'", "ʼ": "'", "ʻ": "'", "`": "'", "´": "'",
-    "-": " ", "‐": " ", "‑": " ", "–": " ", "\xa0": " ", "\t": " ",
+    "′": "'", "’": "'", "‘": "'", "‛": "'", "ʼ": "'", "ʻ": "'", "ʾ": "'", "ʿ": "'", "`": "'", "´": "'",
+    "-": " ", "‐": " ", "‑": " ", "‒": " ", "–": " ", "—": " ", "−": " ", "\xa0": " ", "\t": " ",
 }  # fmt: skip
+UNSEEN = ("Mn", "Cf")  # categories of accents, and of marks that say how a text runs
 
 
 def to_ascii(name: str) -> tuple[str, str]:
     """A name in the alphabet, and the characters that have no place in it.
 
     Accents are taken off by Unicode's canonical decomposition (NFD): Ślusàrski becomes Slusarski. Further letters are
-    written with the nearest ones (ß: ss, ł: l), a hyphen becomes a space; what is left over is left out.
+    written with the nearest ones (ß: ss, ł: l), a hyphen becomes a space, and what Unicode holds to be the same in
+    another shape is written in the usual one (NFKD: the full-width Ｒｏｓｓｉ is Rossi); what is left over is left out.
+    A name that does not keep more letters than it loses would be another one, or none: it is empty.
     """
-    letters = [c for c in unicodedata.normalize("NFD", name) if unicodedata.category(c) != "Mn"]
-    characters = "".join(NEAREST.get(character, character) for character in letters)
-    left_out = "".join(dict.fromkeys(c for c in characters if c not in TOKENS))
-    return " ".join("".join(c for c in characters if c in TOKENS).split()), left_out
+    characters = "".join(_nearest(character) for character in unicodedata.normalize("NFD", name))
+    kept = "".join(c for c in characters if c in TOKENS)
+    left_out = [c for c in characters if c not in TOKENS]
+    is_name = sum(map(str.isalpha, kept)) > sum(map(str.isalpha, left_out))
+    return " ".join(kept.split()) if is_name else "", "".join(dict.fromkeys(left_out))
+
+
+def _nearest(character: str) -> str:
+    if character in TOKENS or character in NEAREST:
+        return NEAREST.get(character, character)
+    parts = (c for c in unicodedata.normalize("NFKD", character) if unicodedata.category(c) not in UNSEEN)
+    return "".join(NEAREST.get(part, part) for part in parts)
 
 
 def encode(names: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Sequences of different lengths in batches of similar ones."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -27,6 +27,12 @@ class Names(InMemoryDataset):
         tokens, lengths, *others = super().__getitems__(indices)
         others += [] if self.texts is None else [[self.texts[index] for index in indices]]
         return tokens[:, : int(lengths.max())], lengths, *others
+
+    def contents(self) -> Iterable[bytes]:
+        """The tokens of each name without its padding, which splits have in different numbers."""
+        tokens, lengths, *_ = self.tensors
+        names = zip(tokens.numpy(), lengths.tolist(), strict=True)
+        return (name[:length].tobytes() for name, length in names)
 
 
 class BucketSampler(ResumableSampler):

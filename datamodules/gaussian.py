@@ -39,6 +39,7 @@ class GaussianDataModule(InMemoryDataModule):
 
     num_classes = 2
     class_names = ("sum ≤ 0", "sum > 0")
+    draws_samples = True
 
     def __init__(
         self,

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.graph_forms import usual_form
 from datamodules.in_memory import InMemoryDataModule, ResumableSampler
+from datamodules.split_overlap import node_fingerprints
 
 if TYPE_CHECKING:  # it takes two seconds to import, which no other task shall wait for
     from torch_geometric.data import Data
@@ -78,7 +80,8 @@ class GraphDataModule(InMemoryDataModule):
     one hop larger, where a network with as many layers as ``num_neighbors`` has entries computes what it would in the
     whole graph. (A training batch is an estimate: there a node's neighbours, and so its degree, are those sampled.)
 
-    Validation is on the training nodes where a graph has no validation nodes. Prediction is of all nodes.
+    Validation is on the training nodes where a graph has no validation nodes. Prediction is of all nodes. A subclass
+    that does not set ``num_classes`` has one more than the highest label of a node in a split.
 
     Args:
         num_neighbors: how many in-neighbours of a node are sampled at each hop, ≥ 1, or −1 for all; None for batches
@@ -86,6 +89,7 @@ class GraphDataModule(InMemoryDataModule):
         batch_size: training nodes of a batch, per process, ≥ 1; all of them when None.
         eval_batch_size: nodes of an evaluation batch, per process, ≥ 1; all of them when None.
         seed: seed of the split, of the order of the training nodes, and of the sampled neighbours.
+        mask_column: which split of a graph that comes with several, as columns of masks (N, K), in 0 … K − 1.
 
     Raises:
         ValueError: when an argument is out of its range, or the graph is none that can be learnt from.
@@ -100,12 +104,13 @@ class GraphDataModule(InMemoryDataModule):
         batch_size: int | None = None,
         eval_batch_size: int | None = None,
         seed: int = 0,
+        mask_column: int | None = None,
     ) -> None:
         sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size}
         super().__init__(**{name: 1 if size is None else size for name, size in sizes.items()}, seed=seed)
         if num_neighbors is not None and (not num_neighbors or any(n == 0 or n < -1 for n in num_neighbors)):
             raise ValueError(f"num_neighbors must hold numbers ≥ 1, or -1 for all, but it is {num_neighbors}.")
-        self.num_neighbors, self._sizes = num_neighbors, sizes
+        self.num_neighbors, self._sizes, self.mask_column = num_neighbors, sizes, mask_column
         self._moved: Data | None = None
 
     @property
@@ -115,13 +120,20 @@ class GraphDataModule(InMemoryDataModule):
 
     @abstractmethod
     def load_graph(self) -> "Data":
-        """The graph with ``x``, ``edge_index``, ``y``, ``train_mask``, ``val_mask`` and ``test_mask``."""
+        """The graph with ``x``, ``edge_index``, ``y``, ``train_mask``, ``val_mask`` and ``test_mask``.
+
+        They may have any of the forms that ``usual_form`` knows.
+        """
 
     def setup(self, stage: str) -> None:
         """Load the graph once, and check it; its splits lie in one graph."""
         if self.datasets:
             return
-        graph = check_graph(self.load_graph(), self.num_classes)
+        graph = usual_form(self.load_graph(), self.mask_column)
+        if not hasattr(self, "num_classes"):
+            labels = graph.y[graph.train_mask | graph.val_mask | graph.test_mask]
+            self.num_classes = int(labels.max()) + 1 if len(labels) else 0
+        check_graph(graph, self.num_classes)
         if self.num_neighbors is not None and graph.x.layout == torch.sparse_csr:
             graph.x = graph.x.to_dense()  # PyG's loader takes rows of dense features only
         masks = {split: graph[f"{split}_mask"] for split in SPLITS}
@@ -131,6 +143,8 @@ class GraphDataModule(InMemoryDataModule):
         self.datasets = {name: NodeDataset(graph, mask.nonzero()[:, 0]) for name, mask in masks.items()}
         self.batch_size = self._sizes["batch_size"] or len(self.datasets["train"])
         self.eval_batch_size = self._sizes["eval_batch_size"] or graph.num_nodes
+        of_nodes = node_fingerprints(graph)
+        self.tell_overlap({split: of_nodes[self.datasets[split].nodes] for split in SPLITS})
 
     def train_dataloader(self) -> DataLoader:
         loader = super().train_dataloader()

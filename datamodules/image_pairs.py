@@ -50,6 +50,10 @@ class ImagePairs(Dataset):
             raise ValueError(f"a batch must hold images of one size, but holds {', '.join(sizes)}: use batches of one.")
         return torch.stack(images), torch.stack(masks)
 
+    def contents(self) -> Iterable[bytes]:
+        """The pixels of each image, and its size."""
+        return (str(tuple(image.shape)).encode() + image.numpy().tobytes() for image in self.tensors[0])
+
 
 class SegmentationDataModule(InMemoryDataModule):
     """A datamodule of images and masks, which are augmented together.
@@ -139,7 +143,7 @@ def _read_pair(
     image = to_bytes(pictures[0], mode, notes)
     mask = Image.fromarray(_to_classes(to_values(pictures[1], classes), classes, mask_path))
     if size is not None:
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
+        image = squash(image, size)
         mask = mask.resize((size, size), Image.Resampling.NEAREST)
     pixels = torch.from_numpy(np.array(image)).view(image.height, image.width, -1)  # (H, W, I)
     return pixels.permute(2, 0, 1).contiguous(), torch.from_numpy(np.array(mask))
@@ -154,6 +158,11 @@ def _check_sizes(image: Picture, mask: Picture) -> None:
             f"{image.path} has {width}×{height} pixels and {mask.path} has {mask_width}×{mask_height}{why}: "
             f"an image and its mask must be of one size."
         )
+
+
+def squash(image: Image.Image, size: int) -> Image.Image:
+    """An image as a square with that side in pixels, bilinear and antialiased."""
+    return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
 def _to_classes(values: np.ndarray, classes: Mapping[int, int], path: Path) -> np.ndarray:

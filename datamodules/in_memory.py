@@ -1,13 +1,17 @@
 """Data sets that fit in memory: tensors decoded once, a batch one indexed slice."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from datamodules.split_overlap import describe_overlap, fingerprints, rows
 
 
 class InMemoryDataset(Dataset):
@@ -34,6 +38,10 @@ class InMemoryDataset(Dataset):
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, ...]:
         index = torch.tensor(indices)
         return tuple(tensor.index_select(0, index) for tensor in self.tensors)
+
+    def contents(self) -> Iterable[bytes]:
+        """What a network sees of each sample: its input, whatever its label is."""
+        return rows(self.tensors[0])
 
 
 class ResumableSampler(DistributedSampler):
@@ -89,6 +97,10 @@ class InMemoryDataModule(LightningDataModule):
     The order of the training samples is a function of (seed, epoch) alone. Under several processes the training
     samples are sharded as usual, the evaluation samples without repeats, so that metrics stay exact.
 
+    Samples of equal content in two splits are counted and told, unless a subclass draws its samples from a distribution
+    (``draws_samples``). A checkpoint keeps 8 bytes of each sample that it was trained or selected on, so that what it
+    is tested on later is held against them, whatever the data are by then.
+
     Args:
         batch_size: training samples in a batch, per process, ≥ 1.
         eval_batch_size: samples in a batch of validation, test and prediction, per process, ≥ 1.
@@ -100,6 +112,7 @@ class InMemoryDataModule(LightningDataModule):
     """
 
     dataset_class = InMemoryDataset
+    draws_samples = False
 
     def __init__(
         self, batch_size: int, eval_batch_size: int = 256, seed: int = 0, augmentation: nn.Module | None = None
@@ -112,6 +125,8 @@ class InMemoryDataModule(LightningDataModule):
         self.augmentation = augmentation
         self.allow_zero_length_dataloader_with_multiple_devices = True  # to predict fewer samples than processes
         self.datasets: dict[str, InMemoryDataset] = {}
+        self._contents: dict[str, Tensor] = {}
+        self._told: set[str] = set()
 
     @abstractmethod
     def load(self, training: bool) -> dict[str, tuple[Tensor, ...] | Dataset]:
@@ -121,8 +136,43 @@ class InMemoryDataModule(LightningDataModule):
         """Load the splits that a stage reads: the test split is read by ``test`` and ``predict`` alone."""
         training = stage in ("fit", "validate")
         if ("val" if training else "test") not in self.datasets:
-            for name, split in self.load(training).items():
+            loaded = self.load(training)
+            for name, split in loaded.items():
                 self.datasets[name] = split if isinstance(split, Dataset) else self.dataset_class(*split)
+            if not self.draws_samples:
+                of_splits = {split: self.datasets[split] for split in loaded}
+                self.tell_overlap(
+                    {
+                        split: fingerprints(dataset.contents())
+                        for split, dataset in of_splits.items()
+                        if hasattr(dataset, "contents")
+                    }
+                )
+
+    def tell_overlap(self, contents: dict[str, Tensor]) -> None:
+        """Say once how many samples of a split are also in one that was seen before.
+
+        Args:
+            contents: fingerprints (N,) by split, beside those that are known.
+        """
+        trained = [known["train"] for known in (self._contents, contents) if "train" in known]
+        self._contents = {**contents, **self._contents}
+        if trained:  # on those of a checkpoint, and on those that it goes on with
+            self._contents["train"] = torch.cat(trained).unique()
+        for split in ("val", "test"):
+            is_loaded = split in self.datasets and split in self._contents
+            sentence = describe_overlap(split, self._contents) if is_loaded else None
+            if sentence and sentence not in self._told:
+                self._told.add(sentence)
+                rank_zero_info(sentence)
+
+    def state_dict(self) -> dict[str, Any]:
+        """A checkpoint keeps the fingerprints of what it was trained and selected on."""
+        contents = {split: self._contents[split] for split in ("train", "val") if split in self._contents}
+        return {"contents": contents} if contents else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.tell_overlap(state_dict.get("contents", {}))
 
     def train_dataloader(self) -> DataLoader:
         dataset, (world_size, rank) = self.datasets["train"], self._world()

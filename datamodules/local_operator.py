@@ -39,6 +39,8 @@ class LocalOperatorDataModule(InMemoryDataModule):
         ValueError: when an argument is out of its range.
     """
 
+    draws_samples = True
+
     def __init__(
         self,
         operator: str = "conv",

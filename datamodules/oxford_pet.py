@@ -1,12 +1,16 @@
 """Photographs of cats and dogs: which pixels are the pet's?"""
 
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
-from torch import nn
+from lightning.pytorch.utilities import rank_zero_info
+from PIL import Image
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from datamodules.image_pairs import VOID, ImagePairs, SegmentationDataModule, list_images, read_pairs
+from datamodules.image_pairs import VOID, ImagePairs, SegmentationDataModule, list_images, read_pairs, squash
 from datamodules.in_memory import check_images, split_indices
 from datamodules.listing import by_stem, find_file, tell_passed_over
 from lab.downloads import data_root
@@ -19,6 +23,27 @@ REMEDY = (
     "torchvision.datasets.OxfordIIITPet(root, download=True), or use ShapesDataModule (configs/unet_shapes.yaml), "
     "which needs no files"
 )
+
+
+class Photographs(ImagePairs):
+    """Photographs with their masks, whose contents are compared at the size at which they train.
+
+    Args:
+        images: (3, H, W) of type uint8 each.
+        masks: (H, W) of type uint8 each.
+        image_size: side of the training photographs, in pixels, ≥ 1.
+    """
+
+    def __init__(self, images: Sequence[Tensor], masks: Sequence[Tensor], image_size: int) -> None:
+        super().__init__(images, masks)
+        self.image_size = image_size
+
+    def contents(self) -> Iterable[bytes]:
+        """The pixels of each photograph as a network that trains on it would see them."""
+        return (
+            squash(Image.fromarray(pixels.permute(1, 2, 0).numpy()), self.image_size).tobytes()
+            for pixels in self.tensors[0]
+        )
 
 
 class OxfordPetDataModule(SegmentationDataModule):
@@ -88,19 +113,32 @@ class OxfordPetDataModule(SegmentationDataModule):
     def load(self, training: bool) -> dict[str, Dataset]:
         pairs = self._listed("trainval" if training else "test")
         if not training:
-            return {"test": ImagePairs(*read_pairs(pairs, "RGB", self.classes))}
+            return {"test": Photographs(*read_pairs(pairs, "RGB", self.classes), self.image_size)}
+        self._tell_shared()
         train, val = split_indices(len(pairs), self.val_fraction, self.seed)
         train, val = ([pairs[number] for number in numbers] for numbers in (train.tolist(), val.tolist()))
         return {
-            "train": ImagePairs(*read_pairs(train, "RGB", self.classes, self.image_size)),
-            "val": ImagePairs(*read_pairs(val, "RGB", self.classes)),
+            "train": Photographs(*read_pairs(train, "RGB", self.classes, self.image_size), self.image_size),
+            "val": Photographs(*read_pairs(val, "RGB", self.classes), self.image_size),
         }
+
+    def _tell_shared(self) -> None:
+        """Say before training what the test, which compares the pixels, would say after it."""
+        with suppress(LabError):  # training needs no test split
+            lists = [set(self._names(split)) for split in ("trainval", "test")]
+            if shared := len(set.intersection(*lists)):
+                rank_zero_info(
+                    f"{shared} photographs stand in trainval.txt and in test.txt: take them out of one of them."
+                )
 
     def _listed(self, split: str) -> list[tuple[Path, Path]]:
         """The photographs of an official split, each with its trimap."""
         folders = {self.folder / "images": ".jpg", self.folder / "annotations" / "trimaps": ".png"}
         there = {folder: by_stem(list_images(folder)) for folder in folders}
         names = self._names(split)
+        if repeats := len(names) - len(set(names)):
+            rank_zero_info(f"{split}.txt names photographs again {repeats} times, which are passed over.")
+        names = list(dict.fromkeys(names))
         for folder, suffix in folders.items():
             for name in names:
                 if name not in there[folder]:

@@ -64,6 +64,8 @@ class RunningAverageDataModule(InMemoryDataModule):
         ValueError: when an argument is out of its range, or there are fewer batches than processes.
     """
 
+    draws_samples = True
+
     def __init__(
         self,
         seq_len: int = 10,

@@ -55,6 +55,8 @@ class ShapesDataModule(InMemoryDataModule):
         ValueError: when an argument is out of its range.
     """
 
+    draws_samples = True
+
     def __init__(
         self,
         task: str = "classify",

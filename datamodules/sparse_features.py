@@ -32,6 +32,8 @@ class SparseFeaturesDataModule(InMemoryDataModule):
         ValueError: when an argument is out of its range.
     """
 
+    draws_samples = True
+
     def __init__(
         self,
         num_features: int = 20,

@@ -121,21 +121,24 @@ def file_surnames(folder: Path) -> Mapping[str, list[str]]:
 
 
 def read_names(path: Path) -> list[str]:
-    """The lines of a text file that are not blank.
+    """The lines of a text file that are neither blank nor a comment, which begins with #.
 
     Raises:
         LabError: when the file is not there, has no name, or is no text in UTF-8.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (UnicodeDecodeError, IsADirectoryError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+        if "\0" in text:
+            raise UnicodeError("text in UTF-16")
+    except (UnicodeError, IsADirectoryError) as error:
         raise LabError(f"{path} is no text in UTF-8 with one name a line: save it as such.") from error
     except OSError as error:
         remedy = f'a name itself goes in brackets: --data.names "[{path}]"'
         if str(path).startswith("["):
             remedy = "these brackets are no list to YAML: put a name that begins with an apostrophe in double quotes"
         raise LabError(f'the file of names "{path}" does not exist; {remedy}.') from error
-    names = [line.strip() for line in lines if line.strip()]
+    lines = (line.strip() for line in text.splitlines())
+    names = [line for line in lines if line and not line.startswith("#")]
     if not names:
         raise LabError(f"{path} must hold names, one a line, but it is empty.")
     return names

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch.utilities import rank_zero_info
@@ -82,6 +83,8 @@ class SurnamesDataModule(InMemoryDataModule):
         for name, value in {"languages": languages, "names": names}.items():
             if value is not None and not value:
                 raise ValueError(f"{name} must be null or hold something, but it is {value!r}.")
+        if languages is not None and len(set(languages)) < len(languages):
+            raise ValueError(f"languages must name each language once, but it is {languages}.")
         if num_written is not None and num_written < 1:
             raise ValueError(f"num_written must be at least 1, but it is {num_written}.")
         if num_written is not None and names is not None:
@@ -160,11 +163,12 @@ class SurnamesDataModule(InMemoryDataModule):
         learnt = [number for number, language in enumerate(self.loaded) if language in self.class_names]
         return set(decode(tokens[torch.isin(numbers, torch.tensor(learnt))]))
 
-    def state_dict(self) -> dict[str, list[str]]:
+    def state_dict(self) -> dict[str, Any]:
         """A checkpoint keeps which language each number stands for."""
-        return {"class_names": self.class_names}
+        return {**super().state_dict(), "class_names": self.class_names}
 
-    def load_state_dict(self, state_dict: dict[str, list[str]]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
         learnt = state_dict["class_names"]
         if self.stage != "predict" and self.class_names != learnt:
             raise LabError(
@@ -179,9 +183,10 @@ class SurnamesDataModule(InMemoryDataModule):
         rows = [(name, number) for (name, _), number in written if name]
         for number in set(range(len(lists))) - {number for _, number in rows}:
             raise LabError(
-                f"no name of {list(lists)[number]} has a letter of the alphabet a–z: write them in Latin letters."
+                f"no name of {list(lists)[number]} is written in the letters a–z and A–Z: write them in Latin letters."
             )
-        left_out = "".join(sorted({character for (_, characters), _ in written for character in characters}))
+        cut = [characters for (name, characters), _ in written if name and characters]
+        lost = Counter(list(lists)[number] for (name, _), number in written if not name)
         distinct = sorted(set(rows))
         shared = sum(times > 1 for times in Counter(name for name, _ in distinct).values())
         kept = "left out" if self.deduplicate else "kept"
@@ -189,10 +194,11 @@ class SurnamesDataModule(InMemoryDataModule):
             f"Surnames: {len(rows)} in {len(lists)} languages; {len(rows) - len(distinct)} repeats within a "
             f"language are {kept}; {shared} names are in several languages."
         )
-        if left_out:
-            report += f" Characters outside the alphabet are left out: {left_out}"
-        if len(rows) < len(written):
-            report += f" ({len(written) - len(rows)} names had no other, and are left out)."
+        if lost:
+            listed = ", ".join(f"{count} of {language}" for language, count in lost.items())
+            report += f" Names with most letters outside the alphabet, or none in it, are left out: {listed}."
+        if cut:
+            report += f" Characters outside it are left out of {len(cut)} names: {''.join(sorted(set(''.join(cut))))}"
         return distinct if self.deduplicate else rows, report
 
     def _split(self, rows: Rows) -> dict[str, Rows]:
@@ -224,8 +230,8 @@ def _in_alphabet(name: str) -> str:
         raise LabError("a name to predict must have a letter, but one is empty: take it out of data.names.")
     if not written:
         raise LabError(
-            f'nothing of the name "{name}" is in the alphabet of the network, a–z, A–Z, space and .,;\': write it in '
-            f"Latin letters."
+            f'the name "{name}" has no letter in the alphabet of the network, a–z and A–Z, or most of its letters '
+            f"outside it: write it in Latin letters."
         )
     if left_out:
         rank_zero_info(f'"{name}" is read as "{written}": {", ".join(left_out)} is not in the alphabet.')

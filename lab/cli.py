@@ -16,6 +16,7 @@ from lab.callback_rules import check_callbacks, has_bar
 from lab.checkpoints import checkpoint_path, compare_models, refuse_resplit, refuse_restored, saved_model
 from lab.config_files import read_config
 from lab.directions import MONITOR
+from lab.dropped_keys import dropped_keys
 from lab.early_stopping import EarlyStoppingResume
 from lab.ending import tell_result, tell_stop
 from lab.errors import LabError
@@ -153,6 +154,8 @@ class LabCLI(LightningCLI):
         return run
 
     def before_instantiate_classes(self) -> None:
+        for sentence in dropped_keys(self.command_line, self.config[self.subcommand].as_dict()):
+            rank_zero_print(sentence)
         if self.subcommand != "download":
             name_project(self.config[self.subcommand].trainer.logger, self.run_name, self.run_dir)
         for sentence in contradictions(self.config.fit) if self.subcommand == "fit" else ():

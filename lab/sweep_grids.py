@@ -87,7 +87,7 @@ def split_values(text: str) -> list[str]:
 
 
 def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, str]) -> None:
-    """Read the command line of each cell as ``train.py`` would, and run nothing.
+    """Read the command line of each cell as ``train.py`` would, say what a cell leaves out, and run nothing.
 
     Args:
         cells: the cells of a grid.
@@ -98,7 +98,10 @@ def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, st
         LabError: when a key is unknown, or a value is of another type.
     """
     from lab.cli import LabCLI
+    from lab.dropped_keys import dropped_keys
     from lab.messages import explain
+
+    dropped: dict[str, None] = {}  # each sentence once, in their order
 
     class ReadError(Exception):
         """Raised when all has been read well, instead of building anything."""
@@ -106,6 +109,7 @@ def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, st
     class OnlyRead(LabCLI):
         def parse_arguments(self, parser: Any, args: Any) -> None:
             super().parse_arguments(parser, args)
+            dropped.update(dict.fromkeys(dropped_keys(self.command_line, self.config["fit"].as_dict())))
             raise ReadError
 
     for cell in {(cell.row, cell.column): cell for cell in cells}.values():  # not once a seed
@@ -121,6 +125,8 @@ def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, st
             if sentence is None:
                 raise
             raise LabError(sentence) from error
+    for sentence in dropped:
+        print(sentence, flush=True)
 
 
 def _read_word(word: str, classes: Mapping[str, str]) -> tuple[str, list[Any]]:

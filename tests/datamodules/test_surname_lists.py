@@ -196,3 +196,15 @@ def test_real_surnames(real_data: Path) -> None:
     assert sum(map(len, lists.values())) == 20_074
     assert (len(lists["Russian"]), len(lists["Portuguese"])) == (9408, 74)
     assert {len(names) for names in lists.values()} >= {2000, 519, 3668, 94}  # Arabic, Czech, English, Korean
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32-be", "latin-1"])
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "names.txt").write_text("Nuñez\nRossi" if encoding == "latin-1" else "Rossi", encoding=encoding)
+    with pytest.raises(LabError, match="is no text in UTF-8 with one name a line: save it as such"):
+        surname_lists.read_names(tmp_path / "names.txt")
+
+
+def test_blank_lines_comments_and_a_byte_order_mark_are_no_names(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("\ufeff# of a register\n\n  Rossi \n \t\nBruni\r\n", encoding="utf-8")
+    assert surname_lists.read_names(tmp_path / "names.txt") == ["Rossi", "Bruni"]

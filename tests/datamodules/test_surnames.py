@@ -118,16 +118,20 @@ def test_one_sentence_says_what_there_is(root: Path, told: list[str]) -> None:
     loaded(root)  # the test split says nothing further
     loaded(root, "fit", deduplicate=False, languages=["Irish"])
     sentence = (
-        "Surnames: 66 in 3 languages; 1 repeats within a language are {}; 1 names are in several languages. Characters "
-        "outside the alphabet are left out: 2 (1 names had no other, and are left out)."
+        "Surnames: 66 in 3 languages; 1 repeats within a language are {}; 1 names are in several languages. Names with "
+        "most letters outside the alphabet, or none in it, are left out: 1 of Italian. Characters outside it are left "
+        "out of 1 names: 2"
     )
     assert told == [sentence.format("left out"), sentence.format("kept")]
 
 
-def test_a_language_without_a_latin_letter_is_refused(root: Path) -> None:
-    (root / "names" / "Greek.txt").write_text("Παπαδόπουλος", encoding="utf-8")
-    with pytest.raises(LabError, match="no name of Greek has a letter of the alphabet a–z"):
+@pytest.mark.parametrize("name", ["Παπαδόπουλος", "Дем'янчук", "Иванoв", "'", "- -", "\u0301", "2"])  # the o is Latin
+def test_a_language_without_a_latin_name_is_refused(root: Path, name: str) -> None:
+    (root / "names" / "Other.txt").write_text(name, encoding="utf-8")
+    with pytest.raises(LabError, match="no name of Other is written in the letters a–z and A–Z: write them in Latin"):
         loaded(root, "fit")
+    with pytest.raises(LabError, match="has no letter in the alphabet of the network, a–z and A–Z, or most of its"):
+        predicted(SurnamesDataModule(names=[name]))
 
 
 def test_a_text_file_beside_the_folder_of_names_is_none_of_them(root: Path) -> None:
@@ -244,7 +248,7 @@ def test_a_loaded_run_knows_the_languages_of_given_names(root: Path, lab: Lab) -
 @pytest.mark.parametrize("stage", ["fit", "validate", "test"])
 def test_a_checkpoint_of_other_languages_is_refused(root: Path, stage: str) -> None:
     whole, part = loaded(root), loaded(root, stage, languages=["Irish", "Czech"])
-    assert whole.state_dict() == {"class_names": ["Czech", "Irish", "Italian"]}
+    assert whole.state_dict()["class_names"] == ["Czech", "Irish", "Italian"]
     loaded(root, stage).load_state_dict(whole.state_dict())
     message = (
         "the checkpoint has learnt Czech, Irish, Italian, but the data have Czech, Irish: set data.source and "
@@ -336,7 +340,7 @@ def test_arguments_out_of_range_are_refused(arguments: dict, message: str) -> No
         ),
         ({"val_fraction": 0.001}, "the split val has no name of Czech, Irish, Italian: choose other fractions"),
         ({"val_fraction": 0.02, "languages": ["Irish"]}, "the split val has no name of Irish: choose other fractions"),
-        ({"names": ["Abe", "Иванов"]}, 'nothing of the name "Иванов" is in the alphabet .*: write it in Latin letters'),
+        ({"names": ["Abe", "Иванов"]}, 'the name "Иванов" has no letter in the alphabet .*: write it in Latin letters'),
         ({"names": "none.txt"}, 'the file of names "none.txt" does not exist'),
     ],
 )

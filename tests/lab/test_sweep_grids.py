@@ -137,3 +137,12 @@ def test_a_key_or_value_that_no_run_takes_is_told_before_any_starts(
     with pytest.raises(LabError, match=message):
         check_keys([good, Cell("b", "", overrides, VIT)], None, classes)
     assert not Path("runs").exists()
+
+
+def test_what_cells_leave_out_is_told_once_before_any_starts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = [Cell(str(k), "", {"data": "datamodules.KarateClubDataModule"}, VIT) for k in range(2)]
+    check_keys(cells, None, short_names(ROOMS))
+    told = (
+        "Left out, since data is datamodules.KarateClubDataModule now: data.{}, data.batch_size, data.val_fraction.\n"
+    )
+    assert capsys.readouterr().out == told.format("augmentation")
