@@ -72,6 +72,22 @@ def gather(trainer: Trainer, value: Any) -> list[Any]:
     return gathered
 
 
+def evaluated(outputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """What an evaluation step gives of a classifier: the logits of each replica (R = 1 without replicas), and labels.
+
+    Shapes:
+        (R, B, C), (B,)
+    """
+    logits = outputs["logits"].float()
+    return logits if logits.ndim == 3 else logits[None], outputs["labels"]
+
+
+def class_names_of(trainer: Trainer, num_classes: int) -> list[str]:
+    """A name for each output: that of its class where the data have one, else its number."""
+    names = list(getattr(trainer.datamodule, "class_names", None) or ())
+    return names[:num_classes] + [str(number) for number in range(len(names), num_classes)]
+
+
 def log_replicas(pl_module: LightningModule, name: str, values: Tensor) -> None:
     """Log a metric of each replica (R,), which every process has found for itself."""
     pl_module.log_dict(replica_metrics(name, values.float().to(pl_module.device)), sync_dist=True)
