@@ -9,6 +9,7 @@ from torch import Tensor
 from callbacks.observing import check_datasets, undisturbed
 from callbacks.split_pictures import SplitPictures, check_at_least
 from lab.figures import save_figure
+from lab.titles import data_name, joined
 from nets import attention_rollout
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class AttentionMaps(SplitPictures):
             f"label {names[label]}, read as {names[read]}"
             for label, read in zip(labels.tolist(), logits.argmax(dim=-1).tolist(), strict=True)
         ]
-        save_figure(draw_attention(images[0], maps[0], titles[0]), f"attention_{split}", trainer)
+        title = f"{joined(data_name(trainer), split)}: {titles[0]}"
+        save_figure(draw_attention(images[0], maps[0], title), f"attention_{split}", trainer)
         save_figure(draw_rollout(images, rollout, titles), f"attention_rollout_{split}", trainer)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from callbacks.observing import Metrics, check_datasets, metrics_so_far, undisturbed
 from lab.figures import save_figure
-from lab.loggers import run_dir
+from lab.titles import title_of
 from nets import MultiHeadAttention
 from theory import dot_product_moments
 
@@ -62,8 +62,7 @@ class AttentionStatistics(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = metrics_so_far(trainer)
         if metrics and statistics_of(metrics, "raw_variance"):
-            title = run_dir(trainer).parent.name
-            save_figure(draw_attention_statistics({title: metrics}), "attention_statistics", trainer)
+            save_figure(draw_attention_statistics({title_of(trainer): metrics}), "attention_statistics", trainer)
 
     def _log(self, trainer: Trainer, pl_module: LightningModule, names: list[str]) -> None:
         if not trainer.is_global_zero:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from callbacks.neighborhood_drawing import draw_neighborhood
 from callbacks.node_embeddings import check_graph, inputs_of
-from callbacks.observing import undisturbed
+from callbacks.observing import log_replicas, undisturbed
 from lab.figures import save_figure
+from lab.titles import replicas_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,8 @@ class GraphAttention(Callback):
     one pair a layer, a task with ``replicas``, of which the first is drawn, and a datamodule with a ``graph``. Draws
     ``graph_attention_entropy`` and ``graph_attention_neighborhood`` when training ends, and with ``_test`` in their
     names when testing ends. Logs ``attention/entropy_share`` in ``test``: entropy / log(degree), 1 for uniform
-    attention, averaged over heads and over the nodes with two edges or more, their self-loops included.
+    attention, averaged over heads and over the nodes with two edges or more, their self-loops included; of replicas, of
+    each.
 
     Args:
         node: which node is drawn with its neighbours, in [0, N); when None, the test node with most neighbours of other
@@ -59,11 +61,12 @@ class GraphAttention(Callback):
         self._draw(trainer, pl_module, "")
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        edge_index, weights = first_attention(trainer, pl_module)
-        degrees = degrees_of(edge_index, trainer.datamodule.graph.x.shape[0])
+        shares = []
+        for edge_index, weights in first_attention(trainer, pl_module):
+            degrees = degrees_of(edge_index, trainer.datamodule.graph.x.shape[0])
+            shares.append(entropy_share(attention_entropy(edge_index, weights, len(degrees)), degrees))
         if degrees.max() > 1:
-            share = entropy_share(attention_entropy(edge_index, weights, len(degrees)), degrees)
-            pl_module.log("attention/entropy_share", share.item(), sync_dist=True)
+            log_replicas(pl_module, "attention/entropy_share", torch.stack(shares))
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._draw(trainer, pl_module, "_test")
@@ -72,26 +75,27 @@ class GraphAttention(Callback):
         if not trainer.is_global_zero:
             return
         graph, names = trainer.datamodule.graph, getattr(trainer.datamodule, "class_names", None)
-        edge_index, weights = first_attention(trainer, pl_module)
+        shown = replicas_of(pl_module, "first")
+        edge_index, weights = first_attention(trainer, pl_module)[0]
         degrees = degrees_of(edge_index, graph.x.shape[0])
         entropy = attention_entropy(edge_index, weights, len(degrees))
-        save_figure(draw_attention_entropy(entropy, degrees), f"graph_attention_entropy{suffix}", trainer)
+        save_figure(draw_attention_entropy(entropy, degrees), f"graph_attention_entropy{suffix}", trainer, shown)
         labels, among = graph.y.cpu(), graph.test_mask.cpu()
         node = choose_node(edge_index, labels, among) if self.node is None else self.node
         figure = draw_neighborhood(node, edge_index, weights, labels, class_names=names)
-        save_figure(figure, f"graph_attention_neighborhood{suffix}", trainer)
+        save_figure(figure, f"graph_attention_neighborhood{suffix}", trainer, shown)
 
 
-def first_attention(trainer: Trainer, pl_module: LightningModule) -> tuple[Tensor, Tensor]:
-    """The edges of the first layer and the attention over those into each node, of the first replica.
+def first_attention(trainer: Trainer, pl_module: LightningModule) -> list[tuple[Tensor, Tensor]]:
+    """The edges of the first layer and the attention over those into each node, of every replica.
 
     Shapes:
-        (2, E), (E, H)
+        R pairs of (2, E), (E, H)
     """
     inputs = inputs_of(pl_module, trainer.datamodule.graph)
     with undisturbed(pl_module):
-        _, layers = pl_module.replicas()[0](*inputs, return_weights=True)
-    return layers[0][0].cpu(), layers[0][1].cpu().float()
+        first = [net(*inputs, return_weights=True)[1][0] for net in pl_module.replicas()]
+    return [(edge_index.cpu(), weights.cpu().float()) for edge_index, weights in first]
 
 
 def degrees_of(edge_index: Tensor, num_nodes: int) -> Tensor:

@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from callbacks.observing import Metrics, metrics_so_far
 from lab.figures import save_figure
-from lab.loggers import run_dir
+from lab.titles import joined, replicas_of, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,18 +35,19 @@ class LearningCurves(Callback):
         self.metrics, self.ylabel = metrics, ylabel
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer)
+        self._draw(trainer, pl_module)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._draw(trainer)
+            self._draw(trainer, pl_module)
 
-    def _draw(self, trainer: Trainer) -> None:
+    def _draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
         logged = metrics_so_far(trainer) or {}
         curves = {name: logged[name] for name in self.metrics if name in logged}
         if curves:
-            title = run_dir(trainer).parent.name
-            save_figure(draw_learning_curves(curves, title, self.ylabel), "learning_curves", trainer)
+            shown = replicas_of(pl_module, "mean")
+            figure = draw_learning_curves(curves, joined(title_of(trainer), shown), self.ylabel)
+            save_figure(figure, "learning_curves", trainer, shown)
 
 
 def draw_learning_curves(curves: Metrics, title: str, ylabel: str) -> "Figure":

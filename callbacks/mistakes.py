@@ -6,9 +6,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from callbacks.observing import gather
+from callbacks.observing import class_names_of, evaluated, gather
 from lab.figures import save_figure
-from nets.labels import check_labels
+from lab.titles import data_name, joined, replicas_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,8 +19,9 @@ Wrong = tuple[float, int, int, Tensor]  # probability, predicted class, label, i
 class Mistakes(Callback):
     """Draws a confusion matrix and the most confidently wrong examples, of validation and of test.
 
-    Works for a task whose evaluation steps return ``{"logits": (B, C), "labels": (B,)}``; examples are shown where the
-    batches are ``(images, labels)``. Draws when training ends, from the last validation epoch, and when testing ends.
+    Works for a task whose evaluation steps return ``{"logits": (B, C), "labels": (B,)}``, or logits (R, B, C) of R
+    replicas, whose predictions are counted together; examples are shown where the batches are ``(images, labels)``.
+    Draws when training ends, from the last validation epoch, and when testing ends.
 
     Args:
         num_examples: how many wrong examples are shown at most, ≥ 1.
@@ -53,42 +54,51 @@ class Mistakes(Callback):
         self._remember(outputs, batch)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer, "val")
+        self._draw(trainer, pl_module, "val")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer, "test")
+        self._draw(trainer, pl_module, "test")
 
     def _forget(self) -> None:
         self.counts: Tensor | None = None
         self.wrong: list[Wrong] = []
 
     def _remember(self, outputs: dict[str, Tensor], batch: Any) -> None:
-        inputs = batch[0] if isinstance(batch, tuple | list) else outputs["logits"]  # a graph has no input a label
-        probability, predicted = outputs["logits"].float().softmax(dim=-1).max(dim=-1)
-        num_classes = outputs["logits"].shape[-1]
-        labels = check_labels(outputs["labels"], num_classes, ndim=1)
+        logits, labels = evaluated(outputs)
+        num_replicas, _, num_classes = logits.shape
+        probability, predicted = logits.flatten(0, 1).softmax(dim=-1).max(dim=-1)
+        labels = labels.repeat(num_replicas)
+        inputs = batch[0] if isinstance(batch, tuple | list) else logits[0]  # a graph has no input a label
         counts = torch.bincount(labels * num_classes + predicted, minlength=num_classes**2).cpu()
         self.counts = counts if self.counts is None else self.counts + counts
         wrong = (predicted != labels).nonzero()[:, 0]
         surest = wrong[probability[wrong].argsort(descending=True)[: self.num_examples]].tolist()
-        self.wrong += [(float(probability[i]), int(predicted[i]), int(labels[i]), inputs[i].cpu()) for i in surest]
+        self.wrong += [
+            (float(probability[i]), int(predicted[i]), int(labels[i]), inputs[i % len(inputs)].cpu()) for i in surest
+        ]
         self.wrong = sorted(self.wrong, key=lambda item: -item[0])[: self.num_examples]
 
-    def _draw(self, trainer: Trainer, split: str) -> None:
+    def _draw(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
         parts = [part for part in gather(trainer, (self.counts, self.wrong)) if part[0] is not None]
         if not parts or not trainer.is_global_zero:
             return
         counts = torch.stack([part[0] for part in parts]).sum(dim=0)
         counts = counts.view(int(len(counts) ** 0.5), -1)
         wrong = sorted((item for part in parts for item in part[1]), key=lambda item: -item[0])[: self.num_examples]
-        names = getattr(trainer.datamodule, "class_names", None) or [str(n) for n in range(len(counts))]
-        save_figure(draw_confusion_matrix(counts, names, split), f"confusion_matrix_{split}", trainer)
+        names, shown = class_names_of(trainer, len(counts)), replicas_of(pl_module, "all")
+        title = joined(data_name(trainer), split, shown)
+        save_figure(draw_confusion_matrix(counts, names, title), f"confusion_matrix_{split}", trainer, shown)
         if wrong and wrong[0][3].ndim == 3:
-            save_figure(draw_wrong_examples(wrong, names, split), f"wrong_examples_{split}", trainer)
+            save_figure(draw_wrong_examples(wrong, names, title), f"wrong_examples_{split}", trainer, shown)
 
 
-def draw_confusion_matrix(counts: Tensor, names: list[str], split: str) -> "Figure":
+def draw_confusion_matrix(counts: Tensor, names: list[str], title: str) -> "Figure":
     """How often each class (rows) is taken for each class (columns), mistakes in red.
+
+    Args:
+        counts: how often.
+        names: the name of each class.
+        title: which split of which data it is; how many are right is added.
 
     Shapes:
         counts (C, C) of integers, label × prediction
@@ -116,18 +126,18 @@ def draw_confusion_matrix(counts: Tensor, names: list[str], split: str) -> "Figu
     axes.tick_params(which="minor", length=0)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    axes.set_title(f"{split}: {right} of {total} right ({right / total:.2%})", fontsize=11)
+    axes.set_title(f"{title}: {right} of {total} right ({right / total:.2%})", fontsize=11)
     return figure
 
 
-def draw_wrong_examples(wrong: list[Wrong], names: list[str], split: str) -> "Figure":
+def draw_wrong_examples(wrong: list[Wrong], names: list[str], title: str) -> "Figure":
     """Images with what they are and what they were taken for, the surest mistake first."""
     from matplotlib.figure import Figure
 
     columns = min(8, len(wrong))
     rows = -(-len(wrong) // columns)
     figure = Figure(figsize=(max(1.5 * columns, 4.5), 1.95 * rows + 0.5), layout="constrained")
-    figure.suptitle(f"{split}: most confidently wrong", fontsize=12)
+    figure.suptitle(f"{title}: most confidently wrong", fontsize=12)
     for axes in (grid := figure.subplots(rows, columns, squeeze=False)).flat:
         axes.set_axis_off()
     for axes, (probability, predicted, label, image) in zip(grid.flat, wrong, strict=False):

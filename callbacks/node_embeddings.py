@@ -14,6 +14,7 @@ from callbacks.node_drawing import NUMBERS, draw_node_embeddings, limits_of, sav
 from callbacks.observing import undisturbed
 from lab.figures import save_figure
 from lab.loggers import run_dir
+from lab.titles import data_name, joined, replicas_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +68,8 @@ class NodeEmbeddings(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._draw(trainer, pl_module, f"after epoch {trainer.current_epoch}", trainer.current_epoch)
         if self.frames and (folder := run_dir(trainer)) is not None:
-            figures = draw_frames(self.frames, **known_of_nodes(trainer.datamodule))
+            subject = joined(data_name(trainer), replicas_of(pl_module, "first"))
+            figures = draw_frames(self.frames, subject, **known_of_nodes(trainer.datamodule))
             save_animation(figures, folder / "figures" / "node_embeddings.gif")
         self.frames = {}
 
@@ -81,9 +83,10 @@ class NodeEmbeddings(Callback):
         if self.frames and epoch is not None:
             self.frames[epoch] = embeddings, predicted
         points, axis_names = project(embeddings, *principal_plane(embeddings))
-        known = known_of_nodes(trainer.datamodule)
+        known, shown = known_of_nodes(trainer.datamodule), replicas_of(pl_module, "first")
+        title = joined(data_name(trainer), shown, title)
         figure = draw_node_embeddings(points, predicted=predicted, title=title, axis_names=axis_names, **known)
-        save_figure(figure, "node_embeddings" if epoch is not None else "node_embeddings_test", trainer)
+        save_figure(figure, "node_embeddings" if epoch is not None else "node_embeddings_test", trainer, shown)
 
 
 def check_graph(callback: Callback, trainer: Trainer) -> None:
@@ -153,11 +156,12 @@ def project(embeddings: Tensor, centre: Tensor, directions: Tensor) -> tuple[Ten
     )
 
 
-def draw_frames(frames: Mapping[int, tuple[Tensor, Tensor]], **known: Any) -> Iterator["Figure"]:
+def draw_frames(frames: Mapping[int, tuple[Tensor, Tensor]], subject: str = "", **known: Any) -> Iterator["Figure"]:
     """One figure an epoch, all in the plane and the range of axes that show the last.
 
     Args:
         frames: the embeddings (N, D) and the predicted classes (N,) by their epoch.
+        subject: which data and which replica they are of.
         **known: what else ``draw_node_embeddings`` is told of the nodes.
     """
     *_, (last, _) = frames.values()
@@ -168,4 +172,4 @@ def draw_frames(frames: Mapping[int, tuple[Tensor, Tensor]], **known: Any) -> It
     points = [project(embeddings, *plane)[0] for embeddings, _ in frames.values()]
     known |= {"axis_names": names, "limits": limits_of(torch.cat(points))}
     for (epoch, (_, predicted)), place in zip(frames.items(), points, strict=True):
-        yield draw_node_embeddings(place, predicted=predicted, title=f"epoch {epoch}", **known)
+        yield draw_node_embeddings(place, predicted=predicted, title=joined(subject, f"epoch {epoch}"), **known)

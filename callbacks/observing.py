@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lab.loggers import run_dir
 from lab.runs import read_metrics
 from nets import replica_metrics
+from nets.labels import check_labels
 
 Metrics = Mapping[str, tuple[list[int], list[float]]]
 
@@ -70,6 +71,23 @@ def gather(trainer: Trainer, value: Any) -> list[Any]:
     gathered: list[Any] = [None] * trainer.world_size
     torch.distributed.all_gather_object(gathered, value)
     return gathered
+
+
+def evaluated(outputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """What an evaluation step gives of a classifier: the logits of each replica (R = 1 without replicas), and labels.
+
+    Shapes:
+        (R, B, C), (B,)
+    """
+    logits = outputs["logits"].float()
+    labels = check_labels(outputs["labels"], logits.shape[-1], ndim=1)
+    return logits if logits.ndim == 3 else logits[None], labels
+
+
+def class_names_of(trainer: Trainer, num_classes: int) -> list[str]:
+    """A name for each output: that of its class where the data have one, else its number."""
+    names = list(getattr(trainer.datamodule, "class_names", None) or ())
+    return names[:num_classes] + [str(number) for number in range(len(names), num_classes)]
 
 
 def log_replicas(pl_module: LightningModule, name: str, values: Tensor) -> None:

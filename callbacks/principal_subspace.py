@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from callbacks.observing import Metrics, check_datasets, log_replicas, metrics_so_far, undisturbed
 from lab.figures import save_figure
-from lab.loggers import run_dir
+from lab.titles import joined, replicas_of, title_of
 from nets import Autoencoder
 from theory import (
     largest_principal_angle,
@@ -73,7 +73,9 @@ class PrincipalSubspace(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = metrics_so_far(trainer) or {}
         if "pca/angle" in metrics:
-            save_figure(draw_principal_subspace(metrics, run_dir(trainer).parent.name), "principal_subspace", trainer)
+            shown = replicas_of(pl_module, "mean")
+            figure = draw_principal_subspace(metrics, joined(title_of(trainer), shown))
+            save_figure(figure, "principal_subspace", trainer, shown)
 
     def _log(self, pl_module: LightningModule) -> None:
         with torch.inference_mode(False), undisturbed(pl_module):

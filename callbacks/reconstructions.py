@@ -13,6 +13,7 @@ from torch import Tensor
 from callbacks.observing import check_datasets, undisturbed
 from callbacks.split_pictures import SplitPictures, check_at_least
 from lab.figures import save_figure
+from lab.titles import data_name, joined, replicas_of
 from nets.labels import check_labels
 
 if TYPE_CHECKING:
@@ -56,12 +57,14 @@ class Reconstructions(SplitPictures):
         with undisturbed(pl_module):
             rows, codes = reconstruct(pl_module, inputs.to(parameter.device, parameter.dtype), self.num_examples)
         shape = getattr(trainer.datamodule, "image_shape", None)
-        save_figure(draw_reconstructions(rows, shape, split), f"reconstructions_{split}", trainer)
+        shown = replicas_of(pl_module, "first")
+        title = joined(data_name(trainer), split, shown)
+        save_figure(draw_reconstructions(rows, shape, title), f"reconstructions_{split}", trainer, shown)
         if codes.shape[1] >= 2:
             names = getattr(trainer.datamodule, "class_names", None)
             has_classes = bool(labels) and labels[0].ndim == 1 and not labels[0].is_floating_point()
             classes = check_labels(labels[0], len(names) if names else None) if has_classes else None
-            save_figure(draw_codes(codes, classes, names, split), f"codes_{split}", trainer)
+            save_figure(draw_codes(codes, classes, names, title), f"codes_{split}", trainer, shown)
 
 
 def reconstruct(pl_module: LightningModule, inputs: Tensor, num_examples: int) -> tuple[dict[str, Tensor], Tensor]:

@@ -48,7 +48,7 @@ def draw_saturation(runs: Sequence[Path]) -> list[Drawing]:
                 break
     if len(columns) < len(WITH_AND_WITHOUT_SCALE):
         return []
-    caption = "The scores of attention and the entropy of its rows over training, with the scale and without."
+    caption = "Attention's scores and the entropy of its rows over training: the newest run with the scale and without."
     return [Drawing("attention_saturation", caption, draw_attention_statistics(columns))]
 
 
@@ -93,7 +93,8 @@ def draw_reconstructions_of(study: Study) -> list[Drawing]:
             block = blocks.setdefault(column, {name: rows[name] for name in rows if name != "reconstruction"})
             block[row] = rows["reconstruction"]
     figure = draw_reconstruction_grid(blocks, data.image_shape)
-    return [Drawing("autoencoder_mnist_reconstructions", "The same test images after each network.", figure)]
+    caption = "The same test images after the first repeat of each network."
+    return [Drawing("autoencoder_mnist_reconstructions", caption, figure)]
 
 
 def draw_superposition_of(study: Study) -> list[Drawing]:
@@ -105,7 +106,8 @@ def draw_superposition_of(study: Study) -> list[Drawing]:
             losses = [values[-1] for _, values in replica_values(read_metrics(run), "test/loss")]
             nets = [net for _, net in sorted(zip(losses, task.replicas(), strict=True), key=lambda pair: pair[0])]
             weights[row] = [net.weight.detach() for net in nets]
-    return [Drawing("superposition", "WᵀW of each sparsity, and the features kept.", draw_superposition(weights))]
+    caption = "WᵀW of each sparsity, of its repeat of least loss; below, the features that every repeat keeps."
+    return [Drawing("superposition", caption, draw_superposition(weights))]
 
 
 def draw_gradient_flow_of(study: Study) -> list[Drawing]:
@@ -120,7 +122,8 @@ def draw_gradient_flow_of(study: Study) -> list[Drawing]:
                 ratios = [norm / (norms[step][-1] or 1.0) for norm in norms[step]]
                 panels.setdefault(row, {})[f"loss: {column}, {when}"] = (ratios, colour, style)
     figure = draw_gradient_norms(panels, "Gradients through time", "‖∂L/∂h_t‖ / ‖∂L/∂h_T‖")
-    return [Drawing("gradient_flow", "The gradient of each step in units of the last one's.", figure)]
+    caption = "The gradient of each step in units of the last one's, of the first repeat of each experiment."
+    return [Drawing("gradient_flow", caption, figure)]
 
 
 def draw_distortions_of(study: Study) -> list[Drawing]:
@@ -151,7 +154,8 @@ def draw_crop_of(study: Study) -> list[Drawing]:
     images, masks = [image[(slice(None), *CROP)]] * len(predictions), [mask[CROP]] * len(predictions)
     names, given = list(data.class_names), list(predictions.values())
     figure = draw_segmentation_maps(images, masks, given, names, task.ignore_index, list(predictions))
-    return [Drawing("unet_membrane_crop", "One crop of a test image, and what each network makes of it.", figure)]
+    caption = "One crop of a test image, and what the first repeat of each network makes of it."
+    return [Drawing("unet_membrane_crop", caption, figure)]
 
 
 COMPARED = {  # grid: what draws its rows side by side

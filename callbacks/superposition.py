@@ -12,7 +12,7 @@ from torch import Tensor
 
 from callbacks.observing import log_replicas
 from lab.figures import save_figure
-from lab.loggers import run_dir
+from lab.titles import joined, replicas_of, title_of
 from nets import TiedAutoencoder
 from theory import welch_bound
 
@@ -45,7 +45,7 @@ class Superposition(Callback):
     "Toy Models of Superposition" (Elhage et al., 2022), https://transformer-circuits.pub/2022/toy_model.
     Logs in ``test`` what ``kept_features`` finds, as ``superposition/kept``, ``superposition/overlap``,
     ``superposition/positive_overlap`` and ``superposition/welch_bound``. Draws ``superposition``, the WᵀW of the first
-    replica, when training ends.
+    replica and the features that each keeps, when training ends.
 
     Raises:
         ValueError: when the network is another.
@@ -65,10 +65,12 @@ class Superposition(Callback):
             log_replicas(pl_module, f"superposition/{name}", torch.tensor(values))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        folder = run_dir(trainer)
-        if folder is not None and trainer.is_global_zero:
-            weight = pl_module.replicas()[0].weight.detach().cpu().float()
-            save_figure(draw_superposition({folder.parent.name: [weight]}), "superposition", trainer)
+        if trainer.is_global_zero:
+            weights = [net.weight.detach().cpu().float() for net in pl_module.replicas()]
+            title = joined(title_of(trainer), replicas_of(pl_module, "first"))
+            shown = joined(f"above {replicas_of(pl_module, 'first')}", f"below {replicas_of(pl_module, 'all')}")
+            shown = shown if len(weights) > 1 else ""
+            save_figure(draw_superposition({title: weights}), "superposition", trainer, shown)
 
 
 def kept_features(weight: Tensor) -> KeptFeatures:
@@ -116,7 +118,7 @@ def draw_superposition(weights: Mapping[str, list[Tensor]]) -> "Figure":
     left.set_ylabel("features kept")
     right.set_ylabel("between features kept")
     for axes in (left, right):
-        axes.set_xticks(range(len(weights)), weights, fontsize=8)
+        axes.set_xticks(range(len(weights)), weights if len(weights) > 1 else [""], fontsize=8)
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)

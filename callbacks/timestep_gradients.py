@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 from callbacks.gradient_figures import draw_gradients_over_training, draw_timestep_gradients, gradients_of
 from callbacks.observing import metrics_so_far, rehearsal
 from lab.figures import save_figure
-from lab.loggers import run_dir
+from lab.titles import title_of
 from nets import RNNLayer
 from nets.recurrent import RecurrentLayer, RecurrentNet
 from nets.through_time import States
@@ -89,7 +89,7 @@ class TimestepGradients(Callback):
     def _draw(self, trainer: Trainer) -> None:
         layers = gradients_of(metrics_so_far(trainer) or {})
         if layers:
-            title = run_dir(trainer).parent.name
+            title = title_of(trainer)
             save_figure(draw_timestep_gradients(layers, title), "timestep_gradients", trainer)
             save_figure(draw_gradients_over_training(layers, title), "gradients_over_training", trainer)
 

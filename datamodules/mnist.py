@@ -71,7 +71,8 @@ class MNISTDataModule(InMemoryDataModule):
         check_images(val_fraction, flatten, augmentation)
         if dataset not in CLASS_NAMES:
             raise ValueError(f'dataset must be one of {", ".join(CLASS_NAMES)}, but it is "{dataset}".')
-        self.dataset, self.flatten, self.val_fraction = dataset, flatten, val_fraction
+        self.dataset = self.name = dataset
+        self.flatten, self.val_fraction = flatten, val_fraction
         self.folder = data_root(root) / dataset / "raw"
         self.class_names = CLASS_NAMES[dataset]
 

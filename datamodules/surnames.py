@@ -92,6 +92,7 @@ class SurnamesDataModule(InMemoryDataModule):
         self.source, self.languages, self.deduplicate = source, languages, deduplicate
         self.fractions = {"test": test_fraction, "val": val_fraction}
         self.names, self.num_written = names, num_written
+        self.name = f"Surnames ({source})"  # of the pictures
         folder, inner = data_root(root), data_root(root) / "names"
         self.folder = folder if has_files(folder, TEXT) and not has_files(inner, TEXT) else inner
         self.class_names: list[str] = []

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lab.arguments import CommandLine
 from lab.callback_rules import check_callbacks, has_bar
 from lab.checkpoints import checkpoint_path, compare_models, refuse_resplit, refuse_restored, saved_model
-from lab.config_files import read_config
+from lab.config_files import read_config, read_overrides
 from lab.directions import MONITOR
 from lab.dropped_keys import dropped_keys
 from lab.early_stopping import EarlyStoppingResume
@@ -28,6 +28,7 @@ from lab.resuming import ExactResume
 from lab.runs import drop_if_empty, new_run_dir, run_of_checkpoint
 from lab.saving import SparingCheckpoint
 from lab.signals import AgreedStop, CtrlC
+from lab.titles import reference_line
 from lab.trainer import LabTrainer, SaveConfig, rank, rank_zero_print
 from lab.void_flags import refuse_void
 from lab.watch import EpochLines, FiniteLoss, ProgressBar, ResumableStop
@@ -242,7 +243,7 @@ class LabCLI(LightningCLI):
     def after_test(self) -> None:
         """Print the result beside what it should meet."""
         if reference := self._get(self.config, "reference"):
-            rank_zero_print(f"Reference: {reference}")
+            rank_zero_print(reference_line(reference, read_overrides(self.run_dir), self.command_line.typed))
         rank_zero_print(f"Run folder: {self.run_dir}")
 
     def after_predict(self) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from lab.files import written_whole
 from lab.loggers import run_dir
+from lab.titles import joined, title_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
 DOTS_PER_INCH = 150
 
 
-def save_figure(figure: "Figure", name: str, trainer: "Trainer") -> Path | None:
+def save_figure(figure: "Figure", name: str, trainer: "Trainer", replicas: str = "") -> Path | None:
     """Save a figure as ``<run>/figures/<name>_<step>.png``, and show it to the loggers that take images.
+
+    A line below it says which run and which data it is of.
 
     Args:
         figure: a matplotlib figure, made with ``matplotlib.figure.Figure`` so that no window system is needed.
         name: what the figure shows, such as ``"attention"``.
         trainer: the trainer whose run the figure belongs to.
+        replicas: which replicas are shown, as ``lab.titles.replicas_of`` says it; empty where there is one.
 
     Returns:
         the file, or None where none is written: in a fast development run, and in all processes but the first.
@@ -31,6 +35,7 @@ def save_figure(figure: "Figure", name: str, trainer: "Trainer") -> Path | None:
     # A Trainer that only tests does not count the steps behind its checkpoint; the run's logger knows them.
     step = max([trainer.global_step, *(getattr(logger, "first_step", 0) for logger in trainer.loggers)])
     path = folder / "figures" / f"{name}_{step}.png"
+    figure.text(0.005, 0.0, joined(title_of(trainer), replicas), fontsize=7, color="0.45", va="top")
     with written_whole(path) as part:
         figure.savefig(part, dpi=DOTS_PER_INCH, bbox_inches="tight")
     for logger in trainer.loggers:

@@ -136,14 +136,18 @@ class LitNodeClassifier(LitReplicas):
         self.use_best()
 
     def predict_step(self, batch: "Data", batch_idx: int) -> dict[str, Tensor]:
-        """The label of each target, the most probable class, and its probability, of the first replica.
+        """The label of each target, the most probable class, and its probability; of R > 1 replicas, those of each.
 
         Shapes:
-            B targets -> label (B,), class (B,), probability (B,)
+            B targets -> label (B,), class (B,), probability (B,), for R > 1 class_replica_<r> and so on
         """
         logits, labels = self._targets(batch)
-        probability, predicted = logits[0].float().softmax(dim=-1).max(dim=-1)
-        return {"label": labels, "class": predicted, "probability": probability}
+        columns = {"label": labels}
+        for number, of_replica in enumerate(logits.float().softmax(dim=-1)):
+            suffix = f"_replica_{number}" if self.num_replicas > 1 else ""
+            probability, predicted = of_replica.max(dim=-1)
+            columns |= {f"class{suffix}": predicted, f"probability{suffix}": probability}
+        return columns
 
     def _targets(self, batch: "Data") -> tuple[Tensor, Tensor]:
         """The logits (R, B, C) and the labels (B,) of the nodes that a batch is about."""
@@ -170,7 +174,8 @@ class LitNodeClassifier(LitReplicas):
         losses = self._losses(logits, labels)
         accuracies = (logits.argmax(dim=-1) == labels).float().mean(dim=1)
         self.means[split].update(torch.cat([losses, accuracies]), len(labels))
-        return {"loss": losses.mean(), "logits": logits[0].detach(), "labels": labels}
+        logits = logits.detach() if self.num_replicas > 1 else logits[0].detach()
+        return {"loss": losses.mean(), "logits": logits, "labels": labels}
 
     def _log_evaluation(self, split: str) -> None:
         """Log the loss and the accuracy of a split, and in training keep the replicas that have become better."""

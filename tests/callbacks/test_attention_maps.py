@@ -66,7 +66,7 @@ def test_shows_the_chosen_images_with_their_labels_and_their_attention(
     read = logits.argmax(dim=-1)
     titles = [f"label {data.class_names[i]}, read as {data.class_names[j]}" for i, j in zip(labels, read, strict=True)]
     shown, maps, title = seen["draw_attention"]
-    assert torch.equal(shown, images[0]) and title == titles[0]
+    assert torch.equal(shown, images[0]) and title == f"TinyImages, test: {titles[0]}"
     assert maps.shape == (2, 2, 2, 2)  # layers, heads, rows and columns of patches
     assert_close(maps[1, 0].flatten(), weights[1][0, 0, 0, 1:])
     shown, rollout, shown_titles = seen["draw_rollout"]

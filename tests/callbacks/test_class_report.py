@@ -1,16 +1,27 @@
 """The report of the classes and the calibration, against scores and probabilities counted by hand."""
 
 import csv
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score, f1_score
+from tiny_graph import CLASSES, FEATURES, TinyGraph
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 import callbacks.class_report
 from callbacks import ClassReport
-from callbacks.class_report import calibration_bins, class_scores, draw_reliability, expected_calibration_error
+from callbacks.class_report import (
+    UNDEFINED,
+    calibration_bins,
+    class_scores,
+    draw_reliability,
+    expected_calibration_error,
+)
+from lit_models import LitNodeClassifier
+from nets import GCN
 
 pytestmark = pytest.mark.usefixtures("coarse_figures")
 
@@ -30,7 +41,7 @@ def test_scores_of_the_classes_are_those_counted_by_hand_and_the_most_frequent_c
         ("b", 4, pytest.approx(3 / 4), pytest.approx(3 / 4), pytest.approx(3 / 4)),
         ("c", 2, pytest.approx(1 / 2), pytest.approx(1 / 2), pytest.approx(1 / 2)),
         ("a", 1, 0.0, 0.0, 0.0),
-        ("never", 0, 0.0, 0.0, 0.0),
+        ("never", 0, *[pytest.approx(math.nan, nan_ok=True)] * 3),
     ]
 
 
@@ -40,6 +51,19 @@ def test_labels_that_are_no_classes_are_named(label: float, message: str) -> Non
     report.on_test_epoch_start(None, None)
     with pytest.raises(ValueError, match=message):
         report.on_test_batch_end(None, None, {"logits": torch.zeros(1, 3), "labels": torch.tensor([label])}, None)
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+def test_the_means_of_the_scores_that_are_defined_are_those_of_scikit_learn() -> None:
+    generator, absent = torch.Generator().manual_seed(0), 0
+    for _ in range(20):
+        predicted, labels = (torch.randint(6, (9,), generator=generator) for _ in range(2))
+        rows = class_scores(predicted, labels, list("abcdef"))
+        recalls, f1s = (torch.tensor([row[place] for row in rows]) for place in (3, 4))
+        absent += bool(recalls.isnan().any())
+        assert recalls.nanmean() == pytest.approx(balanced_accuracy_score(labels, predicted))
+        assert f1s.nanmean() == pytest.approx(f1_score(labels, predicted, average="macro"))
+    assert absent > 5
 
 
 def test_bins_count_and_average_their_samples() -> None:
@@ -95,7 +119,45 @@ def test_a_test_leaves_a_table_a_figure_and_the_error(
     assert list((folder / "figures").glob("reliability_*.png"))
     (table,) = told
     assert table.splitlines()[0].split() == ["samples", "precision", "recall", "F1"]
-    assert [line.split()[0] for line in table.splitlines()[1:]] == [row["class"] for row in rows]
+    assert [line.split()[0] for line in table.splitlines()[1:4]] == [row["class"] for row in rows]
+    never = rows[[row["precision"] for row in rows].index("")]  # predicted
+    line = next(line for line in table.splitlines() if line.startswith(never["class"]))
+    assert line.split() == [never["class"], never["samples"], "–", "0.000", "0.000"]
+    assert table.splitlines()[4:] == [UNDEFINED]
+
+
+def test_the_report_of_replicas_is_their_mean_and_says_so(
+    make_trainer: Callable, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+
+    def draw(*arguments: object) -> object:
+        titles.append(arguments[3])
+        return draw_reliability(*arguments)
+
+    monkeypatch.setattr("callbacks.class_report.draw_reliability", draw)
+    torch.manual_seed(0)
+    task = LitNodeClassifier(GCN(FEATURES, 4, CLASSES), CLASSES, num_replicas=3)
+    trainer, data = make_trainer(callbacks=[ClassReport()]), TinyGraph(eval_batch_size=4)
+    (metrics,) = trainer.test(task, datamodule=data, verbose=False)
+    graph, tables, errors = data.graph, [], []
+    for net in task.replicas():
+        probabilities = net.eval()(graph.x, graph.edge_index)[graph.test_mask].softmax(dim=1)
+        labels = graph.y[graph.test_mask]
+        errors.append(float(multiclass_calibration_error(probabilities, labels, CLASSES, n_bins=15)))
+        tables.append({row[0]: row[2:] for row in class_scores(probabilities.argmax(dim=1), labels, data.class_names)})
+    assert metrics["test/ece"] == pytest.approx(sum(errors) / 3, abs=1e-6)
+    assert [metrics[f"test/ece_replica_{number}"] for number in range(3)] == pytest.approx(errors, abs=1e-6)
+    with (Path(trainer.logger.log_dir) / "class_report.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        values = torch.tensor([table[row["class"]] for table in tables])
+        known = values[~values[:, 1].isnan(), 1]
+        assert (row["samples"], row["replicas"]) == ("3", "3")
+        assert float(row["recall"]) == pytest.approx(known.mean().item(), abs=1e-4)
+        assert float(row["recall_std"]) == pytest.approx(known.std().item(), abs=1e-4)
+    assert told[0].splitlines()[-1] == "mean of 3 replicas"
+    assert titles == ["tiny on TinyGraph, mean of 3 replicas"]
 
 
 def test_the_weights_of_a_run_are_the_same_with_it_and_without(

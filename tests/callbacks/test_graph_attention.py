@@ -94,7 +94,12 @@ def train(make_trainer: Callable) -> Callable:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple]:
     """The last arguments of each drawing function; nothing is drawn, which is quicker."""
     seen: dict[str, tuple] = {}
-    monkeypatch.setattr(module, "save_figure", lambda figure, name, trainer: seen.setdefault("names", []).append(name))
+
+    def save(figure: object, name: str, trainer: object, replicas: str) -> None:
+        seen.setdefault("names", []).append(name)
+        seen.setdefault("said", []).append(replicas)
+
+    monkeypatch.setattr(module, "save_figure", save)
     for name in ("draw_attention_entropy", "draw_neighborhood"):
         monkeypatch.setattr(module, name, lambda *given, name=name, **named: seen.update({name: given}))
     return seen
@@ -121,12 +126,16 @@ def test_the_attention_is_that_of_the_first_layer_of_the_first_replica_without_d
     with torch.no_grad():
         edge_index, alpha = net(graph.x, EDGES, return_weights=True)[1][0]
     entropy = entropy_by_loop(edge_index, alpha, 7)
+    assert drawn["said"] == ["" if num_replicas == 1 else "replica 0 of 2"] * 2
     shown, degrees = drawn["draw_attention_entropy"]
     assert_close(shown, entropy)
     assert torch.equal(degrees, DEGREES)
     assert_close(drawn["draw_neighborhood"], (3, edge_index, alpha, LABELS))
     (metrics,) = trainer.test(task, datamodule=trainer.datamodule, verbose=False)
-    assert metrics["attention/entropy_share"] == pytest.approx(share_by_loop(entropy), rel=1e-5)
+    first = "attention/entropy_share" if num_replicas == 1 else "attention/entropy_share_replica_0"
+    assert metrics[first] == pytest.approx(share_by_loop(entropy), rel=1e-5)
+    each = [value for name, value in metrics.items() if name.startswith("attention/entropy_share_replica_")]
+    assert metrics["attention/entropy_share"] == pytest.approx(sum(each) / 2 if each else metrics[first], rel=1e-5)
     assert drawn["names"][2:] == ["graph_attention_entropy_test", "graph_attention_neighborhood_test"]
 
 

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 from lightning.pytorch import Callback
+from tiny_graph import CLASSES, FEATURES, TinyGraph
 
 from callbacks import LearningCurves, draw_learning_curves, draw_repeats
 from callbacks import learning_curves as module
 from lab import read_metrics
+from lit_models import LitNodeClassifier
+from nets import GCN
 
 pytestmark = pytest.mark.usefixtures("coarse_figures")
 
@@ -46,7 +49,22 @@ def test_draws_what_metrics_csv_holds(
     logged = read_metrics(trainer.logger.log_dir)
     assert curves == {name: logged[name] for name in ("train/loss", "val/loss")}
     assert curves["train/loss"][0] == [4, 9, 14] and len(curves["val/loss"][1]) == 3
-    assert (title, ylabel) == ("tiny", "cross-entropy (nats)")
+    assert (title, ylabel) == ("tiny on TinyImages", "cross-entropy (nats)")
+
+
+def test_the_curves_of_replicas_say_that_they_are_means(
+    make_trainer: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = []
+
+    def draw(curves: object, title: str, ylabel: str) -> object:
+        titles.append(title)
+        return draw_learning_curves(curves, title, ylabel)
+
+    monkeypatch.setattr(module, "draw_learning_curves", draw)
+    task = LitNodeClassifier(GCN(FEATURES, 4, CLASSES), CLASSES, num_replicas=2)
+    make_trainer(callbacks=[LearningCurves()]).fit(task, datamodule=TinyGraph())
+    assert titles == ["tiny on TinyGraph, mean of 2 replicas"]
 
 
 def test_metrics_are_to_choose(tiny_task: Callable, tiny_images: type, make_trainer: Callable) -> None:

@@ -11,6 +11,7 @@ from tiny_graph import CLASSES, FEATURES, TinyGraph
 from torch import Tensor
 
 from callbacks import Mistakes, draw_confusion_matrix, draw_wrong_examples
+from callbacks.observing import class_names_of
 from lit_models import LitNodeClassifier
 from nets import GCN
 
@@ -145,6 +146,33 @@ def test_wrong_examples_say_what_they_are_and_what_they_were_taken_for(num_wrong
 def test_number_of_examples_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="num_examples must be at least 1, but it is 0"):
         Mistakes(num_examples=0)
+
+
+def test_the_matrix_of_replicas_counts_all_of_them_and_agrees_with_their_mean_accuracy(
+    make_trainer: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+
+    def draw(counts: Tensor, names: list[str], title: str) -> object:
+        titles.append(title)
+        return draw_confusion_matrix(counts, names, title)
+
+    monkeypatch.setattr("callbacks.mistakes.draw_confusion_matrix", draw)
+    torch.manual_seed(0)
+    task, callback = LitNodeClassifier(GCN(FEATURES, 4, CLASSES), CLASSES, num_replicas=3), Mistakes()
+    data = TinyGraph(eval_batch_size=4)
+    (metrics,) = make_trainer(callbacks=[callback]).test(task, datamodule=data, verbose=False)
+    assert metrics["test/acc_std"] > 0  # else one replica would do
+    counts = callback.counts.view(CLASSES, CLASSES)
+    assert counts.sum() == 3 * 9 and counts.trace() / 27 == pytest.approx(metrics["test/acc"])
+    assert titles == ["TinyGraph, test, all 3 replicas"]
+
+
+def test_outputs_without_a_class_have_their_number(make_trainer: Callable, tiny_images: type) -> None:
+    trainer = make_trainer()
+    trainer.datamodule = tiny_images()
+    assert class_names_of(trainer, 5) == ["ash", "elm", "oak", "3", "4"]
+    assert class_names_of(trainer, 2) == ["ash", "elm"]
 
 
 def test_a_graph_has_a_confusion_matrix_and_no_examples(make_trainer: Callable, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict]]:
     shown: list[tuple[str, dict]] = []
     module = "callbacks.node_embeddings"
     monkeypatch.setattr(f"{module}.draw_node_embeddings", lambda points, **known: {"points": points, **known})
-    monkeypatch.setattr(f"{module}.save_figure", lambda figure, name, trainer: shown.append((name, figure)))
+    monkeypatch.setattr(f"{module}.save_figure", lambda figure, name, *_: shown.append((name, figure)))
     monkeypatch.setattr(f"{module}.save_animation", lambda frames, path: shown.append((path.name, list(frames))))
     return shown
 
@@ -102,7 +102,7 @@ def test_draws_after_every_so_many_epochs_too(
 ) -> None:
     train(NodeEmbeddings(every_n_epochs, animate=False), max_epochs=4)
     assert [(name, known["title"]) for name, known in saved] == [
-        ("node_embeddings", f"after epoch {epoch}") for epoch in epochs
+        ("node_embeddings", f"Hexagon, after epoch {epoch}") for epoch in epochs
     ]
 
 
@@ -166,6 +166,7 @@ def test_shows_the_last_hidden_layer_and_the_mistakes_of_the_first_replica(
         assert torch.equal(known["predicted"], net(graph.x, EDGES).argmax(dim=-1))
     assert_close(known["points"], expected[0])
     assert known["axis_names"] == expected[1]
+    assert known["title"] == f"Hexagon, {'replica 0 of 3, ' if num_replicas > 1 else ''}after epoch 1"
     assert known["class_names"] == ("ash", "elm", "oak") and known["marks"] is MARKS
     assert torch.equal(known["labels"], LABELS) and torch.equal(known["train_mask"], TRAIN)
 
@@ -180,7 +181,7 @@ def test_training_is_bit_identical_with_and_without_the_callback(train: Callable
     assert_close(state(NodeEmbeddings(every_n_epochs=1)), state(), rtol=0, atol=0)
     *stills, (name, frames) = saved
     assert len(stills) == 4 and name == "node_embeddings.gif"
-    assert [frame["title"] for frame in frames] == [f"epoch {number}" for number in range(5)]
+    assert [frame["title"] for frame in frames] == [f"Hexagon, epoch {number}" for number in range(5)]
 
 
 def test_other_processes_than_the_first_draw_nothing() -> None:

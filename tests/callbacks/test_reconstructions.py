@@ -57,7 +57,7 @@ def train(make_trainer: Callable) -> Callable:
 def saved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the figures that would be saved, which is quicker."""
     names: list[str] = []
-    monkeypatch.setattr("callbacks.reconstructions.save_figure", lambda figure, name, trainer: names.append(name))
+    monkeypatch.setattr("callbacks.reconstructions.save_figure", lambda figure, name, *_: names.append(name))
     return names
 
 
@@ -96,7 +96,7 @@ def test_a_code_of_one_number_has_no_plane(train: Callable, saved: list[str]) ->
 def test_data_without_images_and_labels_are_drawn_as_vectors(train: Callable, drawn: dict[str, tuple]) -> None:
     trainer, _ = train(Reconstructions(num_examples=3), task=autoencoder(), data=vectors)
     rows, shape, split = drawn["draw_reconstructions"]
-    assert shape is None and split == "val" and len(rows["original"]) == 3
+    assert shape is None and split == "SparseFeatures, val" and len(rows["original"]) == 3
     codes, labels, names, _ = drawn["draw_codes"]
     assert codes.shape == (12, 3) and labels is names is None
     assert_close(rows["original"], trainer.datamodule.datasets["val"].tensors[0][:3])
@@ -110,8 +110,10 @@ def test_shows_the_first_samples_and_what_the_first_replica_makes_of_them(
     trainer, _ = train(Reconstructions(num_examples=4), task=autoencoder(num_replicas=num_replicas))
     inputs, labels = trainer.datamodule.datasets["val"].tensors
     net = trainer.lightning_module.replicas()[0]
-    rows, shape, _ = drawn["draw_reconstructions"]
+    rows, shape, title = drawn["draw_reconstructions"]
     assert list(rows) == ["original", "reconstruction"] and shape == (4, 5)
+    assert title == drawn["draw_codes"][3]
+    assert title.endswith(", val" if num_replicas == 1 else ", val, replica 0 of 2")
     assert_close(rows["original"], inputs[:4])
     assert_close(rows["reconstruction"], net(inputs[:4]).detach())
     codes, shown_labels, names, _ = drawn["draw_codes"]

@@ -96,9 +96,9 @@ def test_draws_the_first_replica_when_training_ends(train: Callable, monkeypatch
     task, trainer, _ = train(Superposition())
     assert [path.name for path in (Path(trainer.logger.log_dir) / "figures").iterdir()] == ["superposition_10.png"]
     assert not {name for name in read_metrics(trainer.logger.log_dir) if name.startswith("superposition/")}
-    ((title, (weight,)),) = drawn[0].items()
-    assert title == "tiny"  # the experiment, by the folder of its runs
-    assert_close(weight, task.net.weight[0].detach())
+    ((title, weights),) = drawn[0].items()
+    assert title == "tiny on SparseFeatures, replica 0 of 2"  # the experiment, by the folder of its runs
+    assert_close(torch.stack(weights), task.net.weight.detach())  # the first above, all below
 
 
 def test_training_is_bit_identical_with_and_without_the_callback(train: Callable) -> None:

@@ -45,6 +45,14 @@ def test_a_figure_is_a_file_named_by_its_step_and_goes_to_the_loggers(tmp_path):
     assert events.Tags()["images"] == ["curves"]
 
 
+def test_below_a_figure_stands_what_it_is_of(tmp_path):
+    trainer, figure = Trainer(RunLogger(tmp_path, "gcn_cora", "version_0")), a_figure()
+    trainer.datamodule = type("CiteSeerDataModule", (), {})()
+    save_figure(figure, "curves", trainer, "replica 0 of 3")
+    (line,) = figure.texts
+    assert line.get_text() == "gcn_cora on CiteSeer, replica 0 of 3" and line.get_position()[1] <= 0
+
+
 @pytest.mark.parametrize("loggers", [[], ["run"]])
 def test_no_file_without_a_run_or_in_another_process(tmp_path, loggers):
     trainer = Trainer(*[RunLogger(tmp_path, "x", "version_0") for _ in loggers])

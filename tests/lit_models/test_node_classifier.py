@@ -114,6 +114,20 @@ def test_it_encodes_with_the_last_hidden_layer_and_predicts_all_nodes(make_train
     assert_close(rows["probability"], probabilities.max(dim=1).values)
 
 
+def test_the_predictions_and_the_logits_of_replicas_are_those_of_each(make_trainer: Any) -> None:
+    task, graph = a_task(num_replicas=2).eval(), tiny_graph()
+    (rows,) = make_trainer().predict(task, datamodule=TinyGraph())
+    names = [f"{name}_replica_{number}" for number in range(2) for name in ("class", "probability")]
+    assert list(rows) == ["label", *names]
+    graph.targets = torch.arange(NODES)
+    outputs = task.validation_step(graph, 0)
+    for number, net in enumerate(task.replicas()):
+        logits = net(graph.x, graph.edge_index)
+        assert_close(outputs["logits"][number], logits.detach())
+        assert_close(rows[f"probability_replica_{number}"], logits.softmax(dim=1).max(dim=1).values)
+        assert torch.equal(rows[f"class_replica_{number}"], logits.argmax(dim=1))
+
+
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 def test_replica_r_is_the_run_of_the_seed_plus_r_and_of_its_best_epoch(
     make_trainer: Any, tmp_path: Path, sparse: bool
