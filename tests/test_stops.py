@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
 from outcomes import differing, outcome
 from running import ROOT, Lab
@@ -101,8 +102,14 @@ def check(kind: str, case: tuple, batch: int, lab: Lab, whole: Callable, monkeyp
     monkeypatch.setattr(SparingCheckpoint, "WAIT", 0)  # write whenever there is something to write
     expected = whole(lab, monkeypatch, *case)
     if kind == "time":  # a second a batch, from the first on
-        ticks = itertools.count()
-        monkeypatch.setattr(Timer, "time_elapsed", lambda self, stage="train": next(ticks))
+        seconds = itertools.count(1)
+
+        def tick(timer: Timer, trainer: Trainer, *_: Any) -> None:
+            timer._offset = next(seconds)
+            timer._check_time_remaining(trainer)
+
+        monkeypatch.setattr(Timer, "time_elapsed", lambda self, stage="train": self._offset)
+        monkeypatch.setattr(Timer, "on_train_batch_end", tick)
     length = batch if kind == "time" else max(1, batch // accumulate)
     limits = [word.format(step=length) for word in STOPS[kind]]
     status = STATUS.get(kind, 0)

@@ -116,7 +116,9 @@ GRAPHS = {
     r"2 nodes are in train_mask and in test_mask: each node may be in one split\.": {"test_mask": mask_of(1, 2, 20)},
     r"1 nodes are in val_mask and in test_mask": {"val_mask": mask_of(23)},
     r"train_mask has no nodes: at least one is needed\.": {"train_mask": mask_of()},
-    r"y must be whole numbers, the class of each node, but is torch\.float32: take y\.": {"y": torch.zeros(NODES)},
+    r"y must hold the class of each of the 24 nodes as a whole number, \(N,\), but it is torch\.float32": {
+        "y": torch.zeros(NODES)
+    },
     r"a node has the label 7, but labels are 0 to 2: check num_classes\.": {"y": torch.full((NODES,), 7)},
 }
 

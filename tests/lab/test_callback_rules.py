@@ -137,9 +137,9 @@ def test_the_others_fit_resume_test_and_repeat_their_run(lab):
 
 
 def test_a_metric_that_is_not_logged_stops_early_stopping_with_a_sentence(lab):
-    callback = {"class_path": "lightning.pytorch.callbacks.EarlyStopping", "init_args": {"monitor": "val/bss"}}
+    callback = {"class_path": "lightning.pytorch.callbacks.EarlyStopping", "init_args": {"monitor": "val/l_loss"}}
     assert lab("fit", *DIGITS, *SMALL, f"--trainer.callbacks+={json.dumps(callback)}") == 1
-    assert "EarlyStopping watches val/bss, which is not logged; choose one of `val/loss`" in lab.err
+    assert "EarlyStopping watches val/l_loss, which is not logged; choose one of `val/loss`" in lab.err
 
 
 def test_replicas_train_with_callbacks_that_watch(lab):
