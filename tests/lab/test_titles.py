@@ -25,7 +25,7 @@ class Trees:
         (lambda: Trees(), "Trees"),
         (lambda: None, ""),
     ],
-    ids=str,
+    ids=["digits", "clothes", "papers", "names", "own", "none"],
 )
 def test_the_data_are_named_by_their_name_or_that_of_their_class(data, name):
     assert data_name(SimpleNamespace(datamodule=data())) == name
