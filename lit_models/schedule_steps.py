@@ -83,12 +83,6 @@ def _watching(trainer: Trainer) -> list[Any]:
 
 def _check_watched(task: LightningModule, name: str, monitor: str) -> None:
     trainer, every = task.trainer, task.trainer.check_val_every_n_epoch or 1
-    replicas = getattr(task, "num_replicas", 1)
-    if replicas > 1:
-        raise ValueError(
-            f"the scheduler {name} watches the mean of {replicas} replicas and would lower the rate of all at once, "
-            f"which a run of one of them does not: choose one that watches no metric, or num_replicas 1."
-        )
     if monitor.startswith("train/"):
         return
     if not trainer.enable_validation:

@@ -14,9 +14,6 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.lr_scheduler import ReduceLROnPlateau as OfTorch
 
 from lab.saving import SparingCheckpoint
-from lit_models import LitNodeClassifier
-from lit_models.schedule_steps import attach_steps
-from nets import GCN
 
 ON_LOSS = partial(OfTorch, patience=1, factor=0.5, threshold=10.0)  # nothing is ever better by so much
 
@@ -152,14 +149,3 @@ def test_a_metric_that_the_run_does_not_have_is_told(
     task = tiny_task(scheduler=partial(ReduceLROnPlateau, monitor=monitor, mode="max" if "acc" in monitor else "min"))
     with pytest.raises(ValueError, match=message):
         make_trainer(max_epochs=2, **arguments).fit(task, datamodule=tiny_images())
-
-
-def test_a_mean_over_replicas_is_not_watched(make_trainer: Callable) -> None:
-    task = LitNodeClassifier(GCN(3, 4, 2), num_classes=2, num_replicas=2, scheduler=OfTorch)
-    trainer = make_trainer()
-    trainer.strategy.connect(task)
-    task.trainer = trainer
-    optimized = task.configure_optimizers()
-    trainer.strategy.lr_scheduler_configs = [type("Config", (), optimized["lr_scheduler"])]
-    with pytest.raises(ValueError, match="watches the mean of 2 replicas and would lower the rate of all at once"):
-        attach_steps(task)
