@@ -18,6 +18,12 @@ def classes_of_data(data: Any) -> int | None:
     return getattr(data, "num_classes", None) or len(getattr(data, "class_names", None) or ()) or None
 
 
+def names_of_outputs(data: Any, num_classes: int) -> list[str]:
+    """A name for each output: that of its class where the data have one, else its number."""
+    names = list(getattr(data, "class_names", None) or ())
+    return names[:num_classes] + [str(number) for number in range(len(names), num_classes)]
+
+
 def check_counts(in_data: int | None, noun: str, counts: Mapping[str, int], exact: bool) -> None:
     """Refuse outputs that nothing in the data trains, and what in the data has no output.
 

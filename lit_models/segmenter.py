@@ -9,7 +9,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lit_models.boundary import BoundaryFScore
 from lit_models.class_averages import mean_over_classes
-from lit_models.class_counts import check_outputs
+from lit_models.class_counts import check_outputs, names_of_outputs
 from lit_models.mask_pictures import class_colors, mask_palette, to_mask, values_of_classes
 from lit_models.overlap import dice_loss, overlap_scores
 from lit_models.task import LitTask
@@ -182,10 +182,10 @@ class LitSegmenter(LitTask):
                 f"its masks, or set model.ignore_index to the label of what is to be left out."
             )
         scores = overlap_scores(confusion)
-        names = getattr(self.trainer.datamodule, "class_names", None) or map(str, range(self.num_classes))
         logged = {name: mean_over_classes(scores[name]) for name in ("iou", "dice")} | {"acc": scores["acc"]}
         if split == "test":
-            of_classes = zip(names, scores["iou"], strict=False)
+            names = names_of_outputs(self.trainer.datamodule, self.num_classes)
+            of_classes = zip(names, scores["iou"], strict=True)
             logged |= {f"iou_{name}": iou for name, iou in of_classes if not iou.isnan()}
         self.log_dict({f"{split}/{name}": value.float() for name, value in logged.items()}, sync_dist=True)
 

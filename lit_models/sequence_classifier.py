@@ -8,7 +8,7 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from lit_models.class_averages import ClassMean
-from lit_models.class_counts import check_vocabulary
+from lit_models.class_counts import check_vocabulary, names_of_outputs
 from lit_models.classifier import LitClassifier
 
 SHOWN = 3  # classes of a prediction
@@ -73,9 +73,10 @@ class LitSequenceClassifier(LitClassifier):
         """
         tokens, lengths, texts = batch
         data = self.trainer.datamodule
+        names = names_of_outputs(data, self.num_classes)
         probabilities, classes = self.net(tokens, lengths).float().softmax(dim=-1).topk(min(SHOWN, self.num_classes))
         columns: dict[str, Any] = {"name": texts, "read_as": data.decode(tokens)}
         for place in range(classes.shape[1]):
-            columns[f"class_{place + 1}"] = [data.class_names[number] for number in classes[:, place].tolist()]
+            columns[f"class_{place + 1}"] = [names[number] for number in classes[:, place].tolist()]
             columns[f"probability_{place + 1}"] = probabilities[:, place]
         return columns

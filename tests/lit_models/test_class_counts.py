@@ -13,7 +13,7 @@ from torch import nn
 
 from datamodules import SurnamesDataModule
 from lit_models import LitImageClassifier, LitLanguageModel, LitNodeClassifier, LitSegmenter, LitSequenceClassifier
-from lit_models.class_counts import check_outputs, classes_of_data
+from lit_models.class_counts import check_outputs, classes_of_data, names_of_outputs
 from nets import GCN, RecurrentClassifier, RecurrentLanguageModel, UNet
 
 NAMES = ("Novak", "Horak", "Polak", "Malak", "Orsini", "Bini", "Tini", "Vini")
@@ -84,6 +84,17 @@ def test_data_say_their_classes_by_their_number_or_their_names() -> None:
     assert classes_of_data(SimpleNamespace(class_names=("ash", "elm"))) == 2
     for silent in (None, SimpleNamespace(), SimpleNamespace(class_names=[])):
         assert classes_of_data(silent) is None
+
+
+def test_outputs_without_a_class_are_predicted_by_their_number(
+    make_trainer: Callable, surnames: SurnamesDataModule
+) -> None:
+    task = LitSequenceClassifier(RecurrentClassifier(58, 4, 5), 5)
+    task.net.readout.bias.data = torch.tensor([0.0, 0, 0, 10, 20])
+    (columns,) = make_trainer().predict(task, datamodule=surnames)
+    assert set(columns["class_1"]) == {"4"} and set(columns["class_2"]) == {"3"}
+    assert set(columns["class_3"]) <= {"Czech", "Irish", "Italian"}
+    assert names_of_outputs(None, 2) == ["0", "1"]
 
 
 def test_data_that_say_nothing_are_trained_on(make_trainer: Callable, tiny_task: Callable, tiny_images: type) -> None:
