@@ -24,11 +24,11 @@ class ExactAveraging(WeightAveraging):
     _exchanged = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Copy the weights, without the arguments of the task, which know the command line and its trainer."""
+        """Copy the weights, without the arguments and hooks of the task, which know its trainer and its data."""
         if stage == "fit":
             pl_module.configure_model()
             weights = nn.Module()
-            weights.__dict__.update({name: vars(pl_module)[name] for name in vars(weights)})
+            weights.__dict__.update({name: vars(pl_module)[name] for name in ("_parameters", "_buffers", "_modules")})
             device = self._device or pl_module.device
             self._average_model = AveragedModel(weights, device, use_buffers=self._use_buffers, **self._kwargs)
 

@@ -106,16 +106,6 @@ def _spike_detection(callback: SpikeDetection, *_: Any) -> str | None:
     return None
 
 
-def _weight_averaging(callback: Callback, trainer: Trainer, model: LightningModule) -> str | None:
-    replicas = getattr(model, "num_replicas", 1)
-    if replicas == 1:
-        return None
-    return (
-        f"averages weights, but of {replicas} replicas each is tested with those of its own best epoch: leave it out, "
-        f"or set model.num_replicas to 1 and sweep over seeds."
-    )
-
-
 def _early_stopping(callback: EarlyStopping, trainer: Trainer, model: LightningModule) -> str | None:
     every, epochs = trainer.check_val_every_n_epoch, trainer.max_epochs
     if not callback.monitor.startswith("val/") or trainer.fast_dev_run:
@@ -148,7 +138,6 @@ def _model_checkpoint(callback: ModelCheckpoint, trainer: Trainer, model: Lightn
 CONDITIONS: dict[type[Callback], Callable[[Any, Trainer, LightningModule], str | None]] = {  # None where it works
     BackboneFinetuning: _backbone_finetuning,
     SpikeDetection: _spike_detection,
-    WeightAveraging: _weight_averaging,
     EarlyStopping: _early_stopping,
     ModelCheckpoint: _model_checkpoint,
 }

@@ -12,8 +12,7 @@ class ScheduleSteps(Callback):
     """Steps a schedule that watches a metric after every validation that logged it, which its ``patience`` counts.
 
     It does so before a checkpoint is saved, so that none lacks the step. A metric that is logged in training is looked
-    at after every epoch. A validation that comes only because a run stops within an epoch is passed over, since the
-    run that goes on from there, and one that was never stopped, do without it.
+    at after every epoch.
 
     Where a run is resumed, it takes care that a schedule follows the length of the run as it is now.
     """
@@ -27,8 +26,7 @@ class ScheduleSteps(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self.validated = True
-            if not trainer.should_stop or _is_due(trainer):
-                _step(pl_module)
+            _step(pl_module)
 
     def after_epoch(self, pl_module: LightningModule) -> None:
         """Step on what training has logged by the end of an epoch.
@@ -95,10 +93,3 @@ def _check_watched(task: LightningModule, name: str, monitor: str) -> None:
             f"the scheduler {name} watches {monitor}, but the run ends after {trainer.max_epochs} epochs, before its "
             f"first validation: lower trainer.check_val_every_n_epoch, which is {every}."
         )
-
-
-def _is_due(trainer: Trainer) -> bool:
-    """Whether a validation would have come without a stop."""
-    loop, every = trainer.fit_loop.epoch_loop, trainer.val_check_batch
-    batches = 1 + (loop.total_batch_idx if trainer.check_val_every_n_epoch is None else loop.batch_idx)
-    return every is None or loop._num_ready_batches_reached() or batches % every == 0

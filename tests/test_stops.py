@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -39,8 +40,10 @@ STOPS = {  # what is typed for the first part of the run
     "error": [],
     "signal": [],
 }
-STATUS = {"error": 1, "signal": 143}
-PRODUCT = list(itertools.product(STOPS, TASKS, ACCUMULATE, VALIDATE))
+PRODUCT = [
+    pytest.param(*case, marks=pytest.mark.slow)
+    for case in itertools.product(STOPS, TASKS, ACCUMULATE, VALIDATE, (3, 7, 11))
+]
 FEW = [  # each kind and each task once, within an epoch, within a step and behind a validation; the product is slow
     ("steps", "vit_digits", 1, 1.0, 3),
     ("steps", "lstm_running_average", 2, 0.5, 7),
@@ -97,40 +100,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, A
     return of
 
 
-def check(kind: str, case: tuple, batch: int, lab: Lab, whole: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, accumulate, validate = case
-    monkeypatch.setattr(SparingCheckpoint, "WAIT", 0)  # write whenever there is something to write
-    expected = whole(lab, monkeypatch, *case)
-    if kind == "time":  # a second a batch, from the first on
-        seconds = itertools.count(1)
-
-        def tick(timer: Timer, trainer: Trainer, *_: Any) -> None:
-            timer._offset = next(seconds)
-            timer._check_time_remaining(trainer)
-
-        monkeypatch.setattr(Timer, "time_elapsed", lambda self, stage="train": self._offset)
-        monkeypatch.setattr(Timer, "on_train_batch_end", tick)
-    length = batch if kind == "time" else max(1, batch // accumulate)
-    limits = [word.format(step=length) for word in STOPS[kind]]
-    status = STATUS.get(kind, 0)
-    if kind == "error":
-        with pytest.raises(RuntimeError, match="stopped here"):
-            lab(*words(*case, *stop(kind, batch)), *limits)
-    else:
-        assert lab(*words(*case, *stop(kind, batch)), *limits) == status
-    monkeypatch.undo() if kind == "time" else None
-    monkeypatch.chdir(lab.folder)
-    assert len((lab.folder / "order.txt").read_text().splitlines()) < BATCHES * EPOCHS
-    if not list(lab.folder.glob("runs/*/*/checkpoints/last.ckpt")):  # an error in the first epoch: it begins afresh
-        assert kind == "error" and batch <= BATCHES
-        return
-    steps = EPOCHS * -(-BATCHES // accumulate)  # the last batch of an epoch is always a step
-    goes_on = [] if validate == 1.0 else [f"--trainer.max_steps={steps}"]
-    assert lab(*words(*case), "--ckpt_path=last", *goes_on) == 0
-    assert differing(lab.folder, expected) == []
-
-
-@pytest.mark.parametrize(("kind", "task", "accumulate", "validate", "batch"), FEW)
+@pytest.mark.parametrize(("kind", "task", "accumulate", "validate", "batch"), [*FEW, *PRODUCT])
 def test_a_run_goes_on_after_a_stop_as_if_there_had_been_none(
     kind: str,
     task: str,
@@ -141,20 +111,27 @@ def test_a_run_goes_on_after_a_stop_as_if_there_had_been_none(
     whole: Callable,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    check(kind, (task, accumulate, validate), batch, lab, whole, monkeypatch)
+    case = (task, accumulate, validate)
+    monkeypatch.setattr(SparingCheckpoint, "WAIT", 0)  # write whenever there is something to write
+    expected = whole(lab, monkeypatch, *case)
+    length = batch if kind == "time" else max(1, batch // accumulate)
+    typed = [*words(*case, *stop(kind, batch)), *(word.format(step=length) for word in STOPS[kind])]
+    with monkeypatch.context() as patch:
+        patch.setattr(Timer, "time_elapsed", lambda self, stage="train": self._offset)
+        patch.setattr(Timer, "on_train_batch_end", a_second_passes)
+        with pytest.raises(RuntimeError, match="stopped here") if kind == "error" else nullcontext():
+            assert lab(*typed) == (143 if kind == "signal" else 0)
+    assert len((lab.folder / "order.txt").read_text().splitlines()) < BATCHES * EPOCHS
+    if not list(lab.folder.glob("runs/*/*/checkpoints/last.ckpt")):  # an error in the first epoch: it begins afresh
+        assert kind == "error" and batch <= BATCHES
+        return
+    steps = EPOCHS * -(-BATCHES // accumulate)  # the last batch of an epoch is always a step
+    goes_on = [] if validate == 1.0 else [f"--trainer.max_steps={steps}"]
+    assert lab(*words(*case), "--ckpt_path=last", *goes_on) == 0
+    assert differing(lab.folder, expected) == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("batch", [3, 7, 11])
-@pytest.mark.parametrize(("kind", "task", "accumulate", "validate"), PRODUCT)
-def test_and_after_any_stop_of_any_task(
-    kind: str,
-    task: str,
-    accumulate: int,
-    validate: float,
-    batch: int,
-    lab: Lab,
-    whole: Callable,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    check(kind, (task, accumulate, validate), batch, lab, whole, monkeypatch)
+def a_second_passes(timer: Timer, trainer: Trainer, *_: Any) -> None:
+    """Behind each batch, as ``Timer.on_train_batch_end``."""
+    timer._offset += 1
+    timer._check_time_remaining(trainer)

@@ -2,13 +2,16 @@
 
 import json
 import signal
+import threading
 
 import pytest
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import WeightAveraging
 from running import DIGITS, SMALL
 
 from lab import read_metrics
+from lab.averaging import make_exact
 
 QUICK = [*DIGITS, *SMALL, "--model.scheduler=null", "--trainer.logger=false"]
 EMA = {"decay": 0.5, "update_every_n_steps": 2, "update_starting_at_epoch": 0}
@@ -62,3 +65,22 @@ def test_a_stop_in_a_validation_keeps_which_weights_are_which(lab):
     assert lab("fit", *words, "--ckpt_path=last") == 0, lab.err
     assert lab("fit", *words) == 0, lab.err
     assert_same_weights(last(lab), last(lab, version=1))
+
+
+class Locked:
+    """What a hook of a task may know, and nobody can copy: a graph with sparse features is another."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def before_loading(self, *arguments: object) -> None:
+        """A hook that does nothing."""
+
+
+def test_the_hooks_of_a_task_are_not_copied(make_trainer, tiny_task, tiny_images):
+    task, callback = tiny_task(), WeightAveraging()
+    task._register_load_state_dict_pre_hook(Locked().before_loading)
+    make_exact(callback)
+    trainer = make_trainer(max_epochs=1, callbacks=[callback])
+    trainer.fit(task, datamodule=tiny_images())
+    assert trainer.global_step == callback._average_model.n_averaged == 5

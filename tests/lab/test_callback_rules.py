@@ -104,13 +104,6 @@ def test_what_a_setting_makes_void_is_told(callback, settings, sentence, make_tr
     check_callbacks("test", trainer, tiny_task(), ())
 
 
-def test_replicas_are_not_averaged(make_trainer, tiny_task):
-    task = tiny_task()
-    task.num_replicas = 3
-    with pytest.raises(LabError, match=r"of 3 replicas each is tested with those of its own best epoch"):
-        check_callbacks("fit", make_trainer(callbacks=[lightning_callbacks.EMAWeightAveraging()]), task, ())
-
-
 def test_the_others_fit_resume_test_and_repeat_their_run(lab):
     callbacks = [
         {"class_path": f"lightning.pytorch.callbacks.{name}", "init_args": TOGETHER[name]} for name in TOGETHER

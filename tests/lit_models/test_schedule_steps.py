@@ -85,18 +85,6 @@ def test_a_resumed_plateau_goes_on_as_if_it_had_not_been_stopped(
     assert state(6, tmp_path / "last.ckpt") == whole
 
 
-def test_a_validation_that_only_a_stop_brings_is_passed_over(
-    tiny_task: Callable, tiny_images: type, make_trainer: Callable
-) -> None:
-    class Stops(Callback):
-        def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
-            trainer.should_stop = trainer.global_step == 7
-
-    trainer = make_trainer(max_epochs=4, callbacks=[validations := Validations(), Stops()])
-    trainer.fit(tiny_task(scheduler=ON_LOSS), datamodule=tiny_images())
-    assert (trainer.global_step, validations.count, trainer.lr_scheduler_configs[0].scheduler.last_epoch) == (7, 2, 1)
-
-
 def test_every_checkpoint_has_the_step(
     tmp_path: Path, tiny_task: Callable, tiny_images: type, make_trainer: Callable
 ) -> None:
