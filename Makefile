@@ -13,13 +13,13 @@ BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
-	$(BIN)/python -m lab.demo
+	$(BIN)/python -m lab.training.demo
 
 reproduce: $(VENV)/.installed
-	@status=0; $(BIN)/python -m lab.reproduce || status=$$?; $(BIN)/python report.py && exit $$status
+	@status=0; $(BIN)/python -m lab.sweeps.reproduce || status=$$?; $(BIN)/python report.py && exit $$status
 
 reproduce-full: $(VENV)/.installed
-	@status=0; $(BIN)/python -m lab.reproduce --full || status=$$?; $(BIN)/python report.py && exit $$status
+	@status=0; $(BIN)/python -m lab.sweeps.reproduce --full || status=$$?; $(BIN)/python report.py && exit $$status
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -13,16 +13,16 @@ from pathlib import Path
 
 from callbacks import HANDOUT_TREE, HANDOUT_WORDS, draw_search_tree
 from callbacks.study_drawings import Drawing, draw_saturation, drawings_of
-from lab.arguments import Parser
 from lab.errors import LabError
 from lab.files import written_whole
 from lab.grids import read_grid
-from lab.report import read_finished, write_results, write_tables
-from lab.report_images import saved_picture
-from lab.report_latex import write_latex
-from lab.report_page import write_page
-from lab.report_reading import all_runs, named_runs, readable
-from lab.report_studies import Study
+from lab.parser import Parser
+from lab.reports.collect import read_finished, write_results, write_tables
+from lab.reports.images import saved_picture
+from lab.reports.latex import write_latex
+from lab.reports.page import write_page
+from lab.reports.reading import all_runs, named_runs, readable
+from lab.reports.studies import Study
 
 DOCS, RUNS, REPORT = Path("docs"), Path("runs"), Path("report")
 REPRODUCED = [RUNS / "reproduce" / f"{budget}.json" for budget in ("reduced", "full")]

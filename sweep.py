@@ -4,7 +4,7 @@ import sys
 
 if __name__ == "__main__":
     try:
-        from lab.sweep import main  # here, since the imports take long enough for a Ctrl-C
+        from lab.sweeps.main import main  # here, since the imports take long enough for a Ctrl-C
         from train import ROOMS
 
         sys.exit(main(sys.argv[1:], ROOMS))

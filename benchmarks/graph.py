@@ -29,9 +29,9 @@ from benchmarks.graph_peers import ExampleGAT, ExampleGCN, example_loop
 from benchmarks.timing import Comparison, Measurement, alternate, machine
 from datamodules import DigitsGraphDataModule, PlanetoidDataModule
 from datamodules.graphs import GraphDataModule
-from lab.loggers import RunLogger
-from lab.runs import read_metrics
-from lab.saving import SparingCheckpoint
+from lab.run_folder import read_metrics
+from lab.saving.checkpoint_callback import SparingCheckpoint
+from lab.saving.loggers import RunLogger
 from lit_models import LitNodeClassifier
 from nets import GAT, GCN
 

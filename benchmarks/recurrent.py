@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.timing import Comparison, Measurement, alternate, machine
 from callbacks import TimestepGradients
 from lab.files import written_whole
-from lab.main import main as train
+from lab.training.main import main as train
 from nets import LSTM, RNN
 from train import ROOMS
 

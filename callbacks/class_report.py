@@ -17,7 +17,7 @@ from torch import Tensor
 from callbacks.observing import class_names_of, evaluated, gather, log_replicas
 from lab.figures import save_figure
 from lab.files import written_whole
-from lab.loggers import run_dir
+from lab.run_folder import run_dir
 from lab.titles import joined, replicas_of, title_of
 
 if TYPE_CHECKING:

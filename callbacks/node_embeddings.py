@@ -13,7 +13,7 @@ from torch import Tensor
 from callbacks.node_drawing import NUMBERS, draw_node_embeddings, limits_of, save_animation
 from callbacks.observing import undisturbed
 from lab.figures import save_figure
-from lab.loggers import run_dir
+from lab.run_folder import run_dir
 from lab.titles import data_name, joined, replicas_of
 
 if TYPE_CHECKING:

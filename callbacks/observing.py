@@ -10,8 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from lab.loggers import run_dir
-from lab.runs import read_metrics
+from lab.run_folder import read_metrics, run_dir
 from nets import replica_metrics
 from nets.labels import check_labels
 

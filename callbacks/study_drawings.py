@@ -13,12 +13,12 @@ from callbacks.learning_curves import draw_repeats
 from callbacks.reconstructions import draw_reconstruction_grid, reconstruct
 from callbacks.segmentation_maps import draw_segmentation_maps
 from callbacks.superposition import draw_superposition
+from lab import load_run, read_metrics
 from lab.config_files import read_config
 from lab.errors import LabError
 from lab.grids import Grid
 from lab.overrides import variants_of
-from lab.report_studies import Study, replica_values
-from lab.runs import load_run, read_metrics
+from lab.reports.studies import Study, replica_values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

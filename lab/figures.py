@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.files import written_whole
-from lab.loggers import run_dir
+from lab.run_folder import run_dir
 from lab.titles import joined, title_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import yaml
 from lab.config_files import check_config, config_file, read_config, read_overrides
 from lab.errors import LabError, nearest
 from lab.overrides import FREE, read_word, typed, values_of
-from lab.runs import read_metrics, run_versions
+from lab.run_folder import read_metrics, run_versions
 
 FIRST = "first "  # before a metric: its first value instead of its last
 UNSWEPT = {

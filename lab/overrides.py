@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from lab.config_files import config_file, read_config, read_overrides
-from lab.runs import from_here
+from lab.run_folder import from_here
 
 # What may differ between repeats of an experiment: their seeds, and where, how and how talkatively they ran.
 FREE = re.compile(

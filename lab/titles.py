@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from lab.loggers import run_dir
+from lab.run_folder import run_dir
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer

@@ -11,7 +11,7 @@ import yaml
 from running import ROOT, Lab
 
 from lab.grids import Cell
-from lab.sweep import main
+from lab.sweeps.main import main
 from train import ROOMS
 
 QUICK = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 2, "trainer.logger": False, "trainer.callbacks": []}

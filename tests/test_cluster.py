@@ -14,7 +14,7 @@ import yaml
 from running import DIGITS, NO_PICTURES, ROOT, SMALL, Lab
 
 from lab import read_metrics
-from lab.sweep import main
+from lab.sweeps.main import main
 from train import ROOMS
 
 pytestmark = pytest.mark.slurm

@@ -11,7 +11,7 @@ from grid_runs import a_run, config, write_config
 import report
 from callbacks import study_drawings
 from lab.errors import LabError
-from lab.report_studies import Measured, Study
+from lab.reports.studies import Measured, Study
 
 CURVE = "step,val/loss,test/acc,test/loss\n1,3.0,,\n2,2.0,,\n3,1.0,,\n3,,0.5,0.25\n"
 GRID = {

@@ -13,8 +13,8 @@ from torch.testing import assert_close
 
 from callbacks import AttentionStatistics, draw_attention_statistics, measure_attention
 from lab import read_metrics
-from lab.loggers import RunLogger
-from lab.watch import ResumableStop
+from lab.saving.loggers import RunLogger
+from lab.training.guards import ResumableStop
 from lit_models import LitImageClassifier
 from nets import MultiHeadAttention, VisionTransformer
 

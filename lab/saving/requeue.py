@@ -1,0 +1,51 @@
+"""What was broken off without a word goes on with the run that it was doing, such as a SLURM job that begins again."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lab.config_files import read_overrides
+from lab.errors import LabError
+from lab.run_folder import run_versions
+
+
+def slurm_job() -> dict[str, str]:
+    """What tells the run of a SLURM job from others: its number, or nothing elsewhere.
+
+    The number stays when a job is requeued, and each task of an array has its own.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    return {"slurm_job": job} if job else {}
+
+
+def requeued_checkpoint(root: Path, name: str, typed: dict[str, Any]) -> Path | None:
+    """The ``last.ckpt`` of the run that this SLURM job was doing before it was requeued; None when it begins.
+
+    Args:
+        root: the folder of all runs.
+        name: the name of the config.
+        typed: what was typed and the number of the job, as ``overrides.yaml`` keeps it.
+    """
+    if not int(os.environ.get("SLURM_RESTART_COUNT") or 0) or "slurm_job" not in typed:
+        return None
+    return begun_checkpoint(root, name, typed)
+
+
+def begun_checkpoint(root: Path, name: str, typed: dict[str, Any], since: float = 0.0) -> Path | None:
+    """The ``last.ckpt`` of the newest run of a config for which the same was typed; None when there is none.
+
+    Args:
+        root: the folder of all runs.
+        name: the name of the config.
+        typed: what ``overrides.yaml`` must hold.
+        since: when the run began at the earliest, in seconds since 1970.
+    """
+    for _, run in run_versions(root, name):
+        overrides, last = run / "overrides.yaml", run / "checkpoints" / "last.ckpt"
+        if overrides.is_file() and last.is_file() and overrides.stat().st_mtime >= since:
+            with suppress(LabError):  # a damaged run is not the one
+                known = read_overrides(run)
+                if {**known, **typed} == known:
+                    return last
+    return None

@@ -1,0 +1,159 @@
+"""The entry of sweep.py: a grid of experiments, here or on a cluster, and what came of each run."""
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import yaml
+
+from lab.errors import LabError
+from lab.files import written_whole
+from lab.grids import FIRST, Cell, Grid, read_grid
+from lab.parser import Parser, short_names
+from lab.sweeps.folder import Run, SweepFolder, new_sweep_path, refuse_running, stopped_runs
+from lab.sweeps.jobs import Jobs, work_off
+from lab.sweeps.local import LocalJobs
+from lab.sweeps.progress import Progress
+from lab.sweeps.slurm import SlurmJobs, slurm_parameters
+from lab.sweeps.typed_grid import check_keys, typed_grid
+
+ROOT = Path("runs")
+
+
+def main(typed: Sequence[str], rooms: Sequence[ModuleType]) -> int:
+    """Run what is missing of a grid.
+
+    Args:
+        typed: the words after ``sweep.py``.
+        rooms: packages whose public classes are known by their short names.
+
+    Returns:
+        0 when every run of the grid is there, 1 when one failed, or after a mistake that was told in one sentence; 130
+        after Ctrl-C, SIGTERM or the end of the terminal, which the runs under way are told too.
+    """
+    try:
+        arguments = _parse(typed)
+        classes = short_names(rooms)
+        if arguments.config:
+            grid = typed_grid(arguments.config, arguments.grid, arguments.seeds, classes)
+        else:
+            grid = read_grid(Path(arguments.file))
+        parameters = slurm_parameters(arguments.slurm) if arguments.executor == "slurm" else {}
+        missing = missing_runs(grid)
+        check_keys([cell for cell, _ in missing], next(iter(grid.seeds), None), classes)
+        runs, total = _runs(grid, missing), len(grid.cells) * max(1, len(grid.seeds))
+        print(f"{grid.title}: {total} runs, {total - len(missing)} of them finished.", flush=True)
+        for run in runs if arguments.dry_run else ():
+            print(shlex.join(["python", "train.py", *run.words_from(run.checkpoint)]))
+        if arguments.dry_run or not runs:
+            return 0
+        folder, names = SweepFolder(new_sweep_path(ROOT / grid.name), runs), [room.__name__ for room in rooms]
+        if arguments.executor == "slurm":
+            jobs: Jobs = SlurmJobs(folder, names, arguments.jobs, parameters)
+        else:
+            jobs = LocalJobs(folder, names, arguments.jobs or 1)
+        return _run_all(folder, jobs, _about(grid, typed, total - len(missing)))
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def missing_runs(grid: Grid) -> list[tuple[Cell, int | None]]:
+    """The cells and seeds of a grid without a finished run; the seed is None where the config's own is meant."""
+    missing: list[tuple[Cell, int | None]] = []
+    for cell in grid.cells:
+        done = grid.runs(cell, ROOT)
+        missing += [(cell, seed) for seed in grid.seeds if seed not in done]
+        missing += [] if grid.seeds or done else [(cell, None)]
+    return missing
+
+
+def _runs(grid: Grid, missing: list[tuple[Cell, int | None]]) -> list[Run]:
+    metric = next((name for name in grid.metrics if not name.startswith(FIRST)), "")
+    stopped, runs = stopped_runs(ROOT / grid.name), []
+    for cell, seed in missing:
+        words = ["fit", "--config", cell.config, "--test_after_fit=true", *cell.words(seed)]
+        parts = (cell.row, cell.column, "" if seed is None else f"seed {seed}")
+        name = ", ".join(part for part in parts if part) or cell.name
+        runs.append(Run(name, words, metric, stopped.get(tuple(words))))
+    refuse_running(ROOT / grid.name, [run.words for run in runs])
+    return runs
+
+
+def _about(grid: Grid, typed: Sequence[str], finished: int) -> dict[str, Any]:
+    """What is swept, for sweep.yaml."""
+    return {
+        "title": grid.title,
+        "command": shlex.join(["python", "sweep.py", *typed]),
+        "config": grid.config,
+        **{key: value for key in ("columns", "rows", "seeds") if (value := getattr(grid, key)) and value != {"": {}}},
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "finished_before": finished,
+    }
+
+
+def _run_all(folder: SweepFolder, jobs: Jobs, about: dict[str, Any]) -> int:
+    """Run what is missing; the exit status."""
+    started = time.perf_counter()
+    whole = work_off(jobs, Progress(folder, changed=lambda: _write_summary(folder, about)))
+    return _tell(folder, time.perf_counter() - started, interrupted=not whole)
+
+
+def _tell(folder: SweepFolder, seconds: float, interrupted: bool) -> int:
+    statuses = folder.statuses()
+    states = [status["state"] for status in statuses]
+    print(f"{states.count('done')} runs in {seconds / 60:.1f} min, see {folder.path / 'sweep.yaml'}; python report.py")
+    for number, status in enumerate(statuses):
+        if status["state"] == "failed":
+            where = f"{status.get('error')} (see {folder.log(number)})"
+            print(f"failed: {folder.runs[number].name}: {where}", file=sys.stderr)
+    if interrupted or "stopped" in states:
+        print("Stopped; the same command goes on with what is missing.")
+    return 130 if interrupted else int(states.count("done") < len(states))
+
+
+def _write_summary(folder: SweepFolder, about: dict[str, Any]) -> None:
+    """Write sweep.yaml: what is swept, and of each run its name, its command and what came of it."""
+    runs = []
+    for run, status in zip(folder.runs, folder.statuses(), strict=True):
+        known = {key: status[key] for key in ("run", "score", "error", "seconds") if status.get(key)}
+        command = shlex.join(["python", "train.py", *run.words])
+        runs.append({"name": run.name, "command": command, "state": status["state"], **known})
+    with written_whole(folder.path / "sweep.yaml") as part:
+        content = yaml.safe_dump({**about, "runs": runs}, allow_unicode=True, sort_keys=False, width=10**6)
+        part.write_text(content, encoding="utf-8")
+
+
+class _Once(argparse.Action):
+    def __call__(self, parser: Any, given: argparse.Namespace, value: Any, name: str | None = None) -> None:
+        if getattr(given, self.dest) is not None:
+            parser.error(f"{name} is typed twice, but a sweep takes it once")
+        setattr(given, self.dest, value)
+
+
+def _parse(typed: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(prog="python sweep.py", description="Run what is missing of a grid of experiments.")
+    parser.add_argument("file", nargs="?", help="a file of configs/grids")
+    parser.add_argument("--config", action=_Once, help="instead of a file: what --grid and --seeds make a grid of")
+    parser.add_argument("--grid", nargs="+", action="extend", default=[], metavar="KEY=VALUE,…", help="values of keys")
+    parser.add_argument("--seeds", action=_Once, help="0..4 or 0,3,7, each for the weights and the data")
+    parser.add_argument("--executor", choices=("local", "slurm"), default="local", help="here, or a SLURM job array")
+    parser.add_argument("--jobs", type=int, help="runs at the same time: 1 here, all on SLURM unless given")
+    parser.add_argument("--slurm", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="partition=gpu …")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands instead")
+    arguments = parser.parse_args(typed)
+    if bool(arguments.file) == bool(arguments.config):
+        parser.error("give either a file of configs/grids, or --config with --grid or --seeds")
+    if arguments.file and (arguments.grid or arguments.seeds is not None):
+        parser.error(f"--grid and --seeds go with --config; {arguments.file} states its own")
+    if arguments.slurm and arguments.executor != "slurm":
+        parser.error("--slurm goes with --executor slurm")
+    if arguments.jobs is not None and arguments.jobs < 1:
+        parser.error(f"--jobs must be at least 1, but it is {arguments.jobs}")
+    return arguments

@@ -1,0 +1,1 @@
+"""One run: its command line, the rules it obeys, what watches it, and what it prints."""

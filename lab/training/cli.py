@@ -1,0 +1,251 @@
+"""The command line: Lightning's, with the laboratory's run folders, checkpoints and defaults."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from lab.config_files import read_config, read_overrides
+from lab.directions import MONITOR
+from lab.errors import LabError
+from lab.run_folder import drop_if_empty, new_run_dir, run_of_checkpoint
+from lab.saving.checkpoint_callback import SparingCheckpoint
+from lab.saving.checkpoints import checkpoint_path, compare_models, refuse_resplit, refuse_restored, saved_model
+from lab.saving.exact_resume import ExactResume
+from lab.saving.loading import load_checkpoint
+from lab.saving.loggers import EventLogger, RunLogger, name_project
+from lab.saving.requeue import requeued_checkpoint
+from lab.titles import reference_line
+from lab.training.callback_rules import check_callbacks, has_bar
+from lab.training.command_line import CommandLine
+from lab.training.dropped_keys import dropped_keys
+from lab.training.early_stopping import EarlyStoppingResume
+from lab.training.ending import tell_result, tell_stop
+from lab.training.guards import EpochLines, FiniteLoss, ProgressBar, ResumableStop
+from lab.training.predictions import PredictionsFile
+from lab.training.signals import AgreedStop, CtrlC
+from lab.training.trainer import LabTrainer, SaveConfig, rank, rank_zero_print
+from lab.training.void_flags import refuse_void
+from lab.training.watchers import best_mode, contradictions, parse
+
+
+class LabCLI(LightningCLI):
+    """Lightning's command line for tasks, datamodules and networks named in YAML.
+
+    Args:
+        command_line: what the person typed.
+    """
+
+    known_keys: ClassVar[list[str]] = []
+
+    def __init__(self, command_line: CommandLine) -> None:
+        self.command_line = command_line
+        super().__init__(
+            args=command_line.arguments,
+            trainer_class=LabTrainer,
+            trainer_defaults={"default_root_dir": "runs"},
+            seed_everything_default=0,
+            save_config_callback=SaveConfig,
+            save_config_kwargs={"overrides": command_line.typed},
+            auto_configure_optimizers=False,
+            parser_kwargs={"exit_on_error": False},
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        # weights_only is no choice here: a checkpoint is never unpickled.
+        skipped = {name: {*skip, "weights_only"} for name, skip in LightningCLI.subcommands().items()}
+        return {**skipped, "download": {"model", "datamodule"}}
+
+    def _add_subcommands(self, parser: LightningArgumentParser, **kwargs: Any) -> None:
+        """Build the parser of the subcommand in use alone: the others would cost more than the import of Lightning."""
+        self._subcommand_parsers = {}
+        group = parser.add_subcommands()
+        for name in self.subcommands():
+            description = (getattr(self.trainer_class, name).__doc__ or "").strip().split("\n")[0]
+            if name == self.command_line.subcommand:
+                subparser = self._prepare_subcommand_parser(
+                    self.trainer_class, name, description=description, exit_on_error=False
+                )
+                self._subcommand_parsers[name] = subparser
+                LabCLI.known_keys = [action.dest for action in subparser._actions]
+            else:
+                subparser = LightningArgumentParser(description=description)
+            group.add_subcommand(name, subparser, help=description)
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--monitor", default=MONITOR, help="Metric that picks the best checkpoint.")
+        which = "Which value of it is best; null for what its name says."
+        parser.add_argument("--monitor_mode", type=Literal["min", "max"] | None, default=None, help=which)
+        parser.add_argument("--reference", default="", help="What the result is held against, and its source.")
+        parser.add_argument("--save_every_minutes", type=float, default=1.0, help="Save so often within an epoch too.")
+        parser.add_argument("--compile", type=bool, default=False, help="Compile the network with torch.compile.")
+        parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best checkpoint after fit.")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:
+        self.config = parse(parser, [*args, *self.command_line.followed_mode])
+
+    def _parse_ckpt_path(self) -> None:
+        """Resolve the checkpoint; its model and data are those to build, but for what the command line says."""
+        command = self.config["subcommand"]
+        config = self.config[command]
+        if config.data is None:
+            raise LabError("data is missing: give a config, such as --config configs/vit_digits.yaml, or --data.")
+        if command == "download":
+            return
+        refuse_void(command, config, self.command_line.typed["values"])
+        root = Path(config.trainer.default_root_dir)
+        self.run_name = self.command_line.run_name(config)
+        begun = requeued_checkpoint(root, self.run_name, self.command_line.typed) if command == "fit" else None
+        path = checkpoint_path(command, config.ckpt_path or begun, root, self.run_name, self.command_line.run)
+        self.first_step, self.checkpoint_keys = 0, ()
+        if path is not None:
+            self._take_from(path, command)
+        elif config.ckpt_path == "last":
+            rank_zero_print(f"No run of {self.run_name} has a last checkpoint yet: starting afresh.")
+        self.config[command].ckpt_path = None if path is None else str(path)
+        self.run_dir = self._choose_run_dir(command, path, root)
+
+    def _take_from(self, path: Path, command: str) -> None:
+        of_default = command != "fit" and self.config[command].ckpt_path is None and path.name == "last.ckpt"
+        rank_zero_print(f"Checkpoint: {path}{' (no validation has picked a best one)' if of_default else ''}")
+        checkpoint = load_checkpoint(path)
+        self.first_step, self.checkpoint_keys, model = (
+            checkpoint["global_step"],
+            set(checkpoint),
+            saved_model(checkpoint),
+        )
+        run = run_of_checkpoint(path)
+        same = run is not None and run.parent.name == self.run_name
+        config = read_config(run) if same else {}
+        data = config.get("data")
+        if model is None and data is None:
+            return
+        layered = self.command_line.layered(model=model, data=data)
+        layered = parse(self.parser, [*layered, *self.command_line.followed_mode])
+        parts = {key: layered[command][key].as_dict() for key in ("model", "data")}
+        if model and command == "fit":
+            refuse_restored(parts["model"], model)
+        if data:
+            seed = layered[command].seed_everything if command == "fit" else None
+            refuse_resplit(seed, parts["data"], config)
+        if model:
+            note = compare_models(path, parts["model"], self.config[command].model.as_dict(), self.run_name)
+            rank_zero_print(note or "")
+        self.config = layered
+
+    def _choose_run_dir(self, command: str, checkpoint: Path | None, root: Path) -> Path:
+        """A new folder for a new run; the checkpoint's folder to resume, validate, test or predict."""
+        inherited = os.environ.get("ARCHLAB_RUN_DIR") if "LOCAL_RANK" in os.environ else None
+        if inherited:  # this is another process of a run that is under way
+            return Path(inherited)
+        run = run_of_checkpoint(checkpoint) if checkpoint else None
+        resumes = command != "fit" or (checkpoint is not None and checkpoint.name == "last.ckpt")
+        if run is None or not resumes:
+            run = new_run_dir(root, self.run_name) if rank() == 0 else root / self.run_name / "another_process"
+        elif run.resolve().parent.parent == root.resolve():
+            run = root / run.parent.name / run.name  # a checkpoint remembers its folder as it was spelt
+        os.environ["ARCHLAB_RUN_DIR"] = str(run)
+        return run
+
+    def before_instantiate_classes(self) -> None:
+        for sentence in dropped_keys(self.command_line, self.config[self.subcommand].as_dict()):
+            rank_zero_print(sentence)
+        if self.subcommand != "download":
+            name_project(self.config[self.subcommand].trainer.logger, self.run_name, self.run_dir)
+        for sentence in contradictions(self.config.fit) if self.subcommand == "fit" else ():
+            rank_zero_print(sentence)
+
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+            if self.subcommand != "download":
+                check_callbacks(self.subcommand, self.trainer, self.model, self.checkpoint_keys)
+        except BaseException:
+            self._tidy()
+            raise
+
+    def _tidy(self) -> None:
+        if self.subcommand != "download":
+            drop_if_empty(self.run_dir)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        if self.subcommand == "download":
+            return LabTrainer(logger=False, barebones=True)
+        trainer_config = self._get(self.config_init, "trainer")
+        monitor, mode = (self._get(self.config, key) for key in ("monitor", "monitor_mode"))
+        mode = best_mode(self.subcommand == "fit", monitor, mode)
+        self.best = SparingCheckpoint(filename="best", monitor=monitor, mode=mode, auto_insert_metric_name=False)
+        minutes = self._get(self.config, "save_every_minutes")
+        self.last = SparingCheckpoint(self.best, minutes, filename="last", save_on_train_epoch_end=True)
+        guards: list[Callback] = [ResumableStop(self.last), ExactResume(), EarlyStoppingResume(), FiniteLoss()]
+        self.predictions = PredictionsFile()
+        callbacks = [self.predictions] if self.subcommand == "predict" else guards
+        if trainer_config.enable_checkpointing is not False:
+            callbacks += [self.last, self.best]  # in this order: best refuses a metric that is not logged
+        bar, own = trainer_config.enable_progress_bar, has_bar(trainer_config.callbacks)
+        if bar is None:
+            bar = own or sys.stdout.isatty()
+        callbacks += [] if own else [ProgressBar() if bar else EpochLines()]
+        self.trainer_defaults["callbacks"] = callbacks
+        return super().instantiate_trainer(
+            logger=self._loggers(trainer_config.logger),
+            enable_progress_bar=bar,
+            default_root_dir=str(self.run_dir),  # where Lightning keeps what SLURM's requeuing needs
+            **kwargs,
+        )
+
+    def _loggers(self, logger: Any) -> list[Logger]:
+        """The run's own logger first, then those of the config; TensorBoard when it names none."""
+        folder, name = self.run_dir.parent, self.run_dir.name
+        place = {"save_dir": folder.parent, "name": folder.name, "version": name, "first_step": self.first_step}
+        own = RunLogger(**place)
+        if logger is None or logger is True:
+            logger = EventLogger(**place, default_hp_metric=False)
+        return [own, *(logger if isinstance(logger, list) else [logger] if logger else [])]
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            if self._get(self.config, "compile"):
+                self.model.net.compile()
+            AgreedStop(self.trainer).install()
+            with CtrlC() as ctrl_c:
+                super()._run_subcommand(subcommand)
+                if self.trainer.received_sigterm and subcommand != "fit":  # in a last batch Lightning passes over it
+                    raise SIGTERMException
+        except SIGTERMException:
+            cause = "Ctrl-C" if ctrl_c.pressed else "SIGTERM"
+            tell_stop(self.trainer, self.run_dir, cause, fitting=subcommand == "fit")
+            raise SystemExit(130 if ctrl_c.pressed else 143) from None
+        finally:
+            self._tidy()
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """The arguments of the Trainer's method; a checkpoint is never unpickled."""
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        return kwargs if subcommand == "download" else {**kwargs, "weights_only": True}
+
+    def after_fit(self) -> None:
+        """Say what came of the run and how to test it, or test it at once."""
+        checkpoint = tell_result(self.trainer, self.best, self.run_dir, self.first_step)
+        if self._get(self.config, "test_after_fit"):
+            if checkpoint is None:
+                rank_zero_print("There is no checkpoint to test: the weights at the end of training are tested.")
+            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=checkpoint, weights_only=True)
+            self.after_test()
+
+    def after_test(self) -> None:
+        """Print the result beside what it should meet."""
+        if reference := self._get(self.config, "reference"):
+            rank_zero_print(reference_line(reference, read_overrides(self.run_dir), self.command_line.typed))
+        rank_zero_print(f"Run folder: {self.run_dir}")
+
+    def after_predict(self) -> None:
+        if self.predictions.path:
+            rank_zero_print(f"Predictions: {self.predictions.path}")

@@ -1,0 +1,111 @@
+"""What a person typed: the command, the files it names, and the values that win over them."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.config_files import check_config, config_file
+from lab.directions import followed_mode
+from lab.errors import LabError, nearest
+from lab.overrides import read_word
+from lab.saving.requeue import slurm_job
+
+
+@dataclass
+class CommandLine:
+    """The typed arguments, config files first, so that a value typed anywhere wins over every file.
+
+    Args:
+        subcommand: the command, or None when only help can follow.
+        configs: config files, later ones layered over earlier ones.
+        overrides: everything else, in the order it was typed.
+    """
+
+    subcommand: str | None
+    configs: list[str] = field(default_factory=list)
+    overrides: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, typed: list[str], subcommands: list[str], classes: dict[str, str]) -> "CommandLine":
+        """Sort what was typed, and give the laboratory's classes their full paths.
+
+        Args:
+            typed: the words after ``train.py``.
+            subcommands: the commands there are.
+            classes: the full path of each class by its short name. Without them jsonargparse asks which of all
+                imported classes of that name is meant: torchvision has a VisionTransformer too.
+
+        Raises:
+            LabError: when the command is unknown, or a config file is not there.
+        """
+        if not typed or typed[0] in ("-h", "--help"):
+            return cls(None, overrides=["--help"])
+        if typed[0] not in subcommands:
+            hint = nearest(typed[0], subcommands)
+            raise LabError(f'"{typed[0]}" is no command: choose one of {", ".join(subcommands)}{hint}')
+        line, rest = cls(typed[0]), iter(typed[1:])
+        for word in rest:
+            if word in ("-c", "--config"):
+                line.configs.append(next(rest, ""))
+            elif word.startswith("--config="):
+                line.configs.append(word.removeprefix("--config="))
+            else:
+                key, equals, value = word.rpartition("=")
+                line.overrides.append(key + equals + classes.get(value, value))
+        for config in line.configs:
+            check_config(config)
+        return line
+
+    @property
+    def arguments(self) -> list[str]:
+        return self._assemble([])
+
+    @property
+    def run(self) -> Path | None:
+        """The run folder whose own config.yaml was named, or None."""
+        files = self._experiments()
+        return files[0].parent if files and _is_saved(files[0]) else None
+
+    def layered(self, **parts: dict[str, Any] | None) -> list[str]:
+        """The arguments with parts, such as ``model=…``, layered over the files and under the typed values."""
+        return self._assemble([f"--{key}={json.dumps(part)}" for key, part in parts.items() if part is not None])
+
+    @property
+    def typed(self) -> dict[str, Any]:
+        """The config files, the typed values by their keys as YAML reads them, and the SLURM job that does it."""
+        values, words = {}, iter(self.overrides)
+        for word in words:
+            key, equals, value = word.removeprefix("--").partition("=")
+            value = value if equals else next(words, "")
+            values[key] = read_word(value)
+        return {"configs": self.configs, "values": values, **slurm_job()}
+
+    @property
+    def followed_mode(self) -> list[str]:
+        """What is typed behind it all where ``monitor_mode`` follows the name of the metric; nothing elsewhere."""
+        mode = followed_mode([*map(config_file, self.configs), self.typed["values"]]) if self.subcommand else None
+        return [f"--monitor_mode={mode}"] if mode else []
+
+    def run_name(self, config: Any) -> str:
+        """The name of the experiment: that of its config file, or of its classes when it has none."""
+        files = self._experiments()
+        if not files:
+            return "-".join(str(config[key].class_path).rsplit(".", 1)[-1] for key in ("model", "data"))
+        name = files[0].resolve().parent.parent.name if _is_saved(files[0]) else files[0].stem
+        if name in ("", ".", ".."):  # the run would lie outside the folder of runs
+            raise LabError(f'a run is named after its config, but {files[0]} gives it the name "{name}": rename it.')
+        return name
+
+    def _experiments(self) -> list[Path]:
+        return [Path(path) for path in self.configs if Path(path).parent.name != "presets"]
+
+    def _assemble(self, layer: list[str]) -> list[str]:
+        words = [word for config in self.configs for word in ("--config", config)]
+        return [*([self.subcommand] if self.subcommand else []), *words, *layer, *self.overrides]
+
+
+def _is_saved(config: Path) -> bool:
+    """Whether a file is the config.yaml of a run folder."""
+    return config.name == "config.yaml" and bool(re.fullmatch(r"version_\d+", config.resolve().parent.name))

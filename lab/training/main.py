@@ -1,0 +1,58 @@
+"""The entry of train.py: what was typed goes in, an exit status comes out, mistakes are told in one sentence."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from types import ModuleType
+
+
+def main(typed: Sequence[str], rooms: Sequence[ModuleType] = ()) -> int:
+    """Run a command.
+
+    With the environment variable ARCHLAB_TRACEBACK set, a mistake shows its traceback instead of a sentence.
+
+    Args:
+        typed: the words after ``train.py``.
+        rooms: packages whose public classes are known by their short names.
+
+    Returns:
+        0 after success, 1 after a mistake that was told in one sentence.
+
+    Raises:
+        SystemExit: with status 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # they concern Lightning's own calls
+    from lab.parser import short_names
+    from lab.training.cli import LabCLI
+    from lab.training.command_line import CommandLine
+    from lab.training.messages import explain
+
+    _quieten()
+    try:
+        LabCLI(CommandLine.read(list(typed), list(LabCLI.subcommands()), short_names(rooms)))
+    except Exception as error:
+        sentence = explain(error, LabCLI.known_keys)
+        if sentence is None or os.environ.get("ARCHLAB_TRACEBACK"):
+            raise
+        print(f"error: {sentence}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped by Ctrl-C before the run began.", file=sys.stderr)
+        raise SystemExit(130) from None
+    return 0
+
+
+def _quieten() -> None:
+    """Silence what is no news: an advertisement, and advice that does not hold for data in memory."""
+    rank_zero = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    rank_zero.addFilter(lambda record: "Tip:" not in record.getMessage())
+    warnings.filterwarnings("ignore", message=".*args parameter is intended to run from within Python.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # ResumableSampler is
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # we log by epochs
+    warnings.filterwarnings("ignore", message=".*Sparse CSR tensor support is in beta.*")
+    warnings.filterwarnings("ignore", message=".*torch.jit.script.*is deprecated.*")  # by PyG, at its import
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own folder

@@ -1,0 +1,90 @@
+"""What a notebook begins with: a trained network and its data."""
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.config_files import read_config
+from lab.errors import LabError
+from lab.files import HOUSE
+from lab.run_folder import run_versions
+from lab.saving.checkpoints import newest_checkpoint
+from lab.saving.loading import load_checkpoint
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningDataModule, LightningModule
+
+
+def load_or_train(
+    name: str, root: str | Path = "runs", words: Sequence[str] = ()
+) -> "tuple[LightningModule, LightningDataModule]":
+    """Load the newest run of a config that has a best checkpoint; it is trained first where there is none.
+
+    A training without a validation leaves a last checkpoint alone, which is loaded right after it.
+
+    Args:
+        name: the name of the config, that of ``configs/<name>.yaml``.
+        root: the folder of the runs, from the root of the repository.
+        words: what to type behind ``python train.py fit --config configs/<name>.yaml`` if it must be trained.
+
+    Returns:
+        what ``load_run`` returns.
+
+    Raises:
+        LabError: when there is no such config, or its training leaves no checkpoint.
+    """
+    config = HOUSE / "configs" / f"{name}.yaml"
+    if not config.is_file():
+        raise LabError(f"there is no configs/{name}.yaml: give the name of a config, such as vit_digits.")
+    run = _newest(HOUSE / root, name, "best")
+    if run is None:
+        command = ["train.py", "fit", "--config", str(config), "--trainer.default_root_dir", str(root), *words]
+        print("$ python " + " ".join(command), flush=True)
+        subprocess.run([sys.executable, *command], cwd=HOUSE, check=False)
+        run = _newest(HOUSE / root, name)
+    if run is None:
+        raise LabError(f"the training of {name} left no checkpoint: type the command above in a terminal to see why.")
+    return load_run(run)
+
+
+def load_run(run_dir: str | Path) -> "tuple[LightningModule, LightningDataModule]":
+    """The trained module and the datamodule of a finished run, for a notebook.
+
+    The module has the weights of the best checkpoint (the last one when there is no best), is on the CPU and in
+    evaluation mode; the datamodule has yet to be set up (``datamodule.prepare_data(); datamodule.setup("test")``).
+
+    Args:
+        run_dir: a run folder, ``runs/<config name>/version_<n>``, as ``train.py fit`` leaves it.
+
+    Raises:
+        LabError: when the folder holds no ``config.yaml`` or no checkpoint, or one that is damaged or no mere data.
+    """
+    from jsonargparse import ArgumentParser
+    from lightning.pytorch import LightningDataModule
+
+    run_dir = Path(run_dir)
+    checkpoints = [run_dir / "checkpoints" / f"{kind}.ckpt" for kind in ("best", "last")]
+    checkpoint = next((path for path in checkpoints if path.is_file()), None)
+    if checkpoint is None or not (run_dir / "config.yaml").is_file():
+        raise LabError(f"{run_dir} is no finished run: it must hold config.yaml and checkpoints/best.ckpt.")
+    config, saved = read_config(run_dir), load_checkpoint(checkpoint)
+    room, class_name = config["model"]["class_path"].rsplit(".", 1)
+    module_class = getattr(importlib.import_module(room), class_name)
+    module = module_class.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
+    parser = ArgumentParser()
+    parser.add_subclass_arguments(LightningDataModule, "data")
+    datamodule = parser.instantiate(parser.parse_object({"data": config["data"]})).data
+    state = saved.get(type(datamodule).__qualname__)
+    if state:
+        datamodule.load_state_dict(state)  # what the numbers of the classes stand for
+    if hasattr(module, "use_best"):
+        module.use_best()
+    return module.eval(), datamodule
+
+
+def _newest(root: Path, name: str, kind: str | None = None) -> Path | None:
+    found = newest_checkpoint([run for _, run in run_versions(root, name)], kind)
+    return found and found.parent.parent

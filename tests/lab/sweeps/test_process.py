@@ -1,0 +1,48 @@
+"""Who does a run: processes that live, that have ended, and that cannot be seen from here; jobs of a queue."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from lab.sweeps.process import is_alive, queued, this_process
+
+
+def test_a_process_is_told_from_a_later_one_of_the_same_number() -> None:
+    here = this_process()
+    assert here["process"] == os.getpid() and is_alive(here) is True
+    assert is_alive({**here, "since": f"{here['since']}0"}) is False
+    assert is_alive({**here, "host": f"{here['host']}0"}) is None
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").is_file(), reason="this system does not tell when a process was started"
+)
+def test_a_killed_process_has_ended_even_where_nobody_has_waited_for_it() -> None:
+    process = subprocess.Popen(["sleep", "60"])
+    told = {**this_process(), "process": process.pid}
+    told["since"] = Path(f"/proc/{process.pid}/stat").read_text().split()[21]
+    assert is_alive(told) is True
+    process.kill()
+    until = time.monotonic() + 10
+    while is_alive(told) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert is_alive(told) is False  # it is a zombie still
+    process.wait()
+    assert is_alive(told) is False
+
+
+def test_the_jobs_of_a_queue_have_two_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert queued(["12"]) == set()  # no SLURM here
+    program = tmp_path / "squeue"
+    for script, there in (
+        ('[ "$3" = --jobs=12_1,15 ] && echo "12_1 14" && echo "15 15"', {"12_1", "14", "15"}),
+        ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", set()),
+        ("echo 'Unable to contact slurm controller' >&2; exit 1", None),
+    ):
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        assert queued(["12_1", "15"]) == there
