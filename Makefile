@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
-	$(BIN)/python -m lab.training.demo
+	$(BIN)/python -m lab.commands.demo
 
 reproduce: $(VENV)/.installed
 	@status=0; $(BIN)/python -m lab.sweeps.reproduce || status=$$?; $(BIN)/python report.py && exit $$status

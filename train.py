@@ -6,7 +6,7 @@ import callbacks
 import datamodules
 import lit_models
 import nets
-from lab.training.main import main
+from lab.commands.main import main
 
 ROOMS = (callbacks, datamodules, lit_models, nets)  # so that their classes are known by their short names
 

@@ -28,8 +28,8 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.timing import Comparison, Measurement, alternate, machine
 from datamodules import GaussianDataModule
+from lab.commands.main import main as train
 from lab.grids import Cell, Grid, read_grid
-from lab.training.main import main as train
 from lit_models import LitAutoencoder
 from nets import Autoencoder, GaussianNoise, RandomMask
 from train import ROOMS

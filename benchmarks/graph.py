@@ -30,8 +30,8 @@ from benchmarks.timing import Comparison, Measurement, alternate, machine
 from datamodules import DigitsGraphDataModule, PlanetoidDataModule
 from datamodules.graphs import GraphDataModule
 from lab.run_folder import read_metrics
-from lab.saving.checkpoint_callback import SparingCheckpoint
-from lab.saving.loggers import RunLogger
+from lab.training.checkpoint_callback import SparingCheckpoint
+from lab.training.loggers import RunLogger
 from lit_models import LitNodeClassifier
 from nets import GAT, GCN
 

@@ -25,8 +25,8 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.timing import Comparison, Measurement, alternate, machine
 from callbacks import TimestepGradients
+from lab.commands.main import main as train
 from lab.files import written_whole
-from lab.training.main import main as train
 from nets import LSTM, RNN
 from train import ROOMS
 

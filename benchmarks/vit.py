@@ -32,8 +32,8 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.timing import Comparison, Measurement, alternate, machine
 from datamodules.in_memory import InMemoryDataModule
-from lab.saving.loggers import RunLogger
 from lab.training.guards import FiniteLoss, ProgressBar, ResumableStop
+from lab.training.loggers import RunLogger
 from lit_models import LitImageClassifier, WarmupCosine
 from nets import VisionTransformer
 

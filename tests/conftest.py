@@ -18,7 +18,7 @@ from running import Lab
 from torch import Tensor
 
 from datamodules.in_memory import InMemoryDataModule
-from lab.saving.loggers import RunLogger
+from lab.training.loggers import RunLogger
 from lit_models import LitImageClassifier
 from nets import VisionTransformer
 

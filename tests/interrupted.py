@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 CONTEXT = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["interrupted", "train", "lab.training.cli", "lab.training.trainer", "torchmetrics"])
+CONTEXT.set_forkserver_preload(["interrupted", "train", "lab.commands.cli", "lab.training.trainer", "torchmetrics"])
 
 
 class DataOrder(Callback):
@@ -100,8 +100,8 @@ def _main(
 ) -> None:
     os.environ.pop("ARCHLAB_RUN_DIR", None)  # of a run in the process of the tests
     os.environ.update(environment or {})
-    from lab.saving.checkpoint_callback import SparingCheckpoint
-    from lab.training.main import main
+    from lab.commands.main import main
+    from lab.training.checkpoint_callback import SparingCheckpoint
     from train import ROOMS
 
     os.chdir(folder)
@@ -132,7 +132,7 @@ def _tear_checkpoint(number: int) -> None:
 
 def _tear_rows(number: int) -> None:
     """Let the process die when half of a row of metrics.csv is on the disk."""
-    from lab.saving.loggers import RowsFile
+    from lab.training.loggers import RowsFile
 
     save, count = RowsFile.save, 0
 

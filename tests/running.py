@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.training.main import main
+from lab.commands.main import main
 from train import ROOMS
 
 ROOT = Path(__file__).resolve().parent.parent

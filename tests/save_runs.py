@@ -41,7 +41,7 @@ QUIET = [
 
 def save_runs(folder: Path, names: Iterable[str] = TINY) -> None:
     """Fit configs and leave of each run its config and its last checkpoint, without the folder that it ran in."""
-    from lab.training.main import main
+    from lab.commands.main import main
     from train import ROOMS
 
     folder.mkdir(parents=True)

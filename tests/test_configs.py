@@ -51,7 +51,7 @@ def test_a_config_runs_two_batches_of_every_stage(lab, data_root, monkeypatch, c
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_a_preset_layers_over_a_config(lab, preset):
-    if preset.stem == "two_processes":  # run for real in tests/lab/training/test_main.py
+    if preset.stem == "two_processes":  # run for real in tests/lab/commands/test_main.py
         assert lab("fit", *DIGITS, "--config", str(preset), "--print_config") == 0
         return
     words = ["--trainer.callbacks=[]", "--model.net.depth=1", "--data.batch_size=512", "--trainer.max_epochs=1"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from running import FEW, NO_PICTURES
 
-from lab.training.main import main
+from lab.commands.main import main
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -69,7 +69,7 @@ def test_the_search_with_optuna_finds_the_best_of_its_trials(lab, monkeypatch):
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     few = [*FEW, NO_PICTURES]
     few.remove("--model.net.depth=1")  # the search chooses it
-    monkeypatch.setattr("lab.training.main.main", lambda words: main([*words, *few]))
+    monkeypatch.setattr("lab.commands.main.main", lambda words: main([*words, *few]))
     (lab.folder / "configs").symlink_to(ROOT / "configs")
     (code,) = blocks(ROOT / "docs" / "optuna.md", "python")
     names = {"__name__": "__main__"}

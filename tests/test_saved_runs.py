@@ -12,7 +12,7 @@ from save_runs import save_runs
 
 import lit_models
 from lab import load_run
-from lab.saving.exact_resume import ExactResume
+from lab.training.exact_resume import ExactResume
 
 SAVED = Path(__file__).parent / "saved_runs"
 RUNS = sorted(path.parent for path in SAVED.glob("*/version_0/config.yaml"))

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Timer
 from outcomes import differing, outcome
 from running import ROOT, Lab
 
-from lab.saving.checkpoint_callback import SparingCheckpoint
+from lab.training.checkpoint_callback import SparingCheckpoint
 
 BATCHES, EPOCHS = 7, 3  # 21 batches
 TASKS = {  # of each kind of network, data order and random number

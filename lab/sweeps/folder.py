@@ -11,9 +11,9 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.files import written_whole
-from lab.saving.requeue import slurm_job
 from lab.sweeps.process import queued, this_process
 from lab.sweeps.status import came_to_its_end, is_under_way, last_checkpoint, read_status, still_states
+from lab.training.requeue import slurm_job
 
 ENDED = ("done", "failed", "stopped")
 

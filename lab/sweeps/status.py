@@ -5,11 +5,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from lab.commands.command_line import CommandLine
 from lab.errors import LabError
 from lab.grids import is_as_stated
-from lab.saving.requeue import begun_checkpoint
 from lab.sweeps.process import has_slurm, is_alive
-from lab.training.command_line import CommandLine
+from lab.training.requeue import begun_checkpoint
 
 
 def read_status(path: Path) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
+from lab.commands.command_line import CommandLine
 from lab.config_files import check_config
 from lab.errors import LabError
 from lab.grids import Cell, Grid, refuse_unswept
 from lab.overrides import typed
-from lab.training.command_line import CommandLine
 
 OPENING, CLOSING, QUOTES = "[{(", "]})", "\"'"
 SEEDS = ("seed_everything", "data.seed")
@@ -97,9 +97,9 @@ def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, st
     Raises:
         LabError: when a key is unknown, or a value is of another type.
     """
-    from lab.training.cli import LabCLI
-    from lab.training.dropped_keys import dropped_keys
-    from lab.training.messages import explain
+    from lab.commands.cli import LabCLI
+    from lab.commands.dropped_keys import dropped_keys
+    from lab.commands.messages import explain
 
     dropped: dict[str, None] = {}  # each sentence once, in their order
 

@@ -61,7 +61,7 @@ def run_one(words: list[str], rooms: list[str], log: Path, append: bool = False)
     """
     import torch.distributed as dist
 
-    from lab.training.main import main as train
+    from lab.commands.main import main as train
 
     out, err, environment = os.dup(1), os.dup(2), dict(os.environ)
     os.environ.pop("ARCHLAB_RUN_DIR", None)

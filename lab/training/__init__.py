@@ -1,1 +1,1 @@
-"""One run: its command line, the rules it obeys, what watches it, and what it prints."""
+"""One run: its checkpoints, signals, loggers, guards and predictions, and how it goes on where it stopped."""

@@ -22,8 +22,8 @@ from lightning.pytorch.callbacks import ProgressBar as Bar
 from torch import nn
 
 from lab.errors import LabError
-from lab.saving.averaging import make_exact
-from lab.saving.checkpoint_callback import SparingCheckpoint
+from lab.training.averaging import make_exact
+from lab.training.checkpoint_callback import SparingCheckpoint
 from lab.training.freezing import FrozenWeights
 
 REFUSED: dict[type[Callback], str] = {

@@ -11,8 +11,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from lab.errors import LabError
-from lab.saving.checkpoint_callback import SparingCheckpoint
-from lab.saving.exact_resume import ends_early
+from lab.training.checkpoint_callback import SparingCheckpoint
+from lab.training.exact_resume import ends_early
 
 
 class ResumableStop(Callback):

@@ -11,8 +11,8 @@ from lab.config_files import read_config
 from lab.errors import LabError
 from lab.files import HOUSE
 from lab.run_folder import run_versions
-from lab.saving.checkpoints import newest_checkpoint
-from lab.saving.loading import load_checkpoint
+from lab.training.loading import load_checkpoint
+from lab.training.resume_target import newest_checkpoint
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule

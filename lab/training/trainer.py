@@ -16,7 +16,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from lab.files import written_whole
 from lab.run_folder import run_dir
-from lab.saving.checkpoint_callback import WholeFiles
+from lab.training.checkpoint_callback import WholeFiles
 
 # An argument whose default is an enum, such as the interval of Lightning's Timer, is saved by its value.
 yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, item: dumper.represent_data(item.value))

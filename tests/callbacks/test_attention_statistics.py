@@ -13,8 +13,8 @@ from torch.testing import assert_close
 
 from callbacks import AttentionStatistics, draw_attention_statistics, measure_attention
 from lab import read_metrics
-from lab.saving.loggers import RunLogger
 from lab.training.guards import ResumableStop
+from lab.training.loggers import RunLogger
 from lit_models import LitImageClassifier
 from nets import MultiHeadAttention, VisionTransformer
 

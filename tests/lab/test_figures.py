@@ -5,7 +5,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.figure import Figure
 
 from lab.figures import save_figure
-from lab.saving.loggers import RunLogger
+from lab.training.loggers import RunLogger
 
 
 class Trainer:

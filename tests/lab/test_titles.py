@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from datamodules import DigitsDataModule, MNISTDataModule, PlanetoidDataModule, SurnamesDataModule
-from lab.saving.loggers import RunLogger
 from lab.titles import data_name, joined, reference_line, replicas_of, title_of
+from lab.training.loggers import RunLogger
 
 
 class Trees:

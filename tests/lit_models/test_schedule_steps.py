@@ -13,7 +13,7 @@ from lightning.pytorch.cli import ReduceLROnPlateau
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.lr_scheduler import ReduceLROnPlateau as OfTorch
 
-from lab.saving.checkpoint_callback import SparingCheckpoint
+from lab.training.checkpoint_callback import SparingCheckpoint
 
 ON_LOSS = partial(OfTorch, patience=1, factor=0.5, threshold=10.0)  # nothing is ever better by so much
 

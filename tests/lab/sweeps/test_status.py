@@ -9,9 +9,9 @@ import pytest
 import yaml
 from grid_runs import write_config
 
+from lab.commands.command_line import CommandLine
 from lab.sweeps.process import this_process
 from lab.sweeps.status import is_under_way, last_checkpoint, read_status
-from lab.training.command_line import CommandLine
 
 WORDS = ["fit", "--config", "configs/x.yaml", "--test_after_fit=true", "--model.net.hidden_dims=[5]"]
 HERE, GONE = this_process(), {**this_process(), "since": "another"}

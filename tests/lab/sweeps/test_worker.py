@@ -18,7 +18,7 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int]], None
     """Puts a function in the place of train.py."""
 
     def replace(function: Callable[[], int]) -> None:
-        monkeypatch.setattr("lab.training.main.main", lambda words, rooms: function())
+        monkeypatch.setattr("lab.commands.main.main", lambda words, rooms: function())
 
     return replace
 

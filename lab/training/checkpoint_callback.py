@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map_only
 
 from lab.errors import LabError
 from lab.files import written_whole
-from lab.saving.exact_resume import ends_early, validates_after
+from lab.training.exact_resume import ends_early, validates_after
 
 MADE_ANEW = ("loops", "random_states", "hyper_parameters", "datamodule_hyper_parameters")  # not to be copied
 FILES, COPIES = 3, 3  # best, last and the one under way; the weights, and two moments of each in an optimizer

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from running import DIGITS, FEW, NO_PICTURES, ROOT, Lab
 
-from lab.training.command_line import CommandLine
-from lab.training.dropped_keys import dropped_keys
+from lab.commands.command_line import CommandLine
+from lab.commands.dropped_keys import dropped_keys
 
 
 def spec(class_path: str, **arguments: Any) -> dict[str, Any]:

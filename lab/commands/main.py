@@ -24,10 +24,10 @@ def main(typed: Sequence[str], rooms: Sequence[ModuleType] = ()) -> int:
         SystemExit: with status 130 after Ctrl-C, 143 after SIGTERM.
     """
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # they concern Lightning's own calls
+    from lab.commands.cli import LabCLI
+    from lab.commands.command_line import CommandLine
+    from lab.commands.messages import explain
     from lab.parser import short_names
-    from lab.training.cli import LabCLI
-    from lab.training.command_line import CommandLine
-    from lab.training.messages import explain
 
     _quieten()
     try:

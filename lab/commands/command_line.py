@@ -10,7 +10,7 @@ from lab.config_files import check_config, config_file
 from lab.directions import followed_mode
 from lab.errors import LabError, nearest
 from lab.overrides import read_word
-from lab.saving.requeue import slurm_job
+from lab.training.requeue import slurm_job
 
 
 @dataclass

@@ -3,8 +3,8 @@
 import pytest
 from jsonargparse import Namespace
 
+from lab.commands.void_flags import refuse_void
 from lab.errors import LabError
-from lab.training.void_flags import refuse_void
 
 TRAINER = {
     "barebones": False,

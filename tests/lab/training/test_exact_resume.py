@@ -13,7 +13,7 @@ import torch
 from outcomes import differing, outcome
 from running import ROOT
 
-from lab.saving.exact_resume import random_states, set_random_states
+from lab.training.exact_resume import random_states, set_random_states
 
 STEPS, EPOCHS = 5, 3
 TASKS = {  # augmentation, corruption of ten replicas, dropout and names of many lengths, sampled neighbourhoods

@@ -13,8 +13,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.testing import assert_close
 
 from lab.errors import LabError
-from lab.saving.checkpoint_callback import SparingCheckpoint, WholeFiles, check_room
-from lab.saving.exact_resume import ExactResume
+from lab.training.checkpoint_callback import SparingCheckpoint, WholeFiles, check_room
+from lab.training.exact_resume import ExactResume
 from lab.training.guards import ResumableStop
 
 
@@ -23,7 +23,7 @@ class Clock(Callback):
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.writes = 0.0, []
-        monkeypatch.setattr("lab.saving.checkpoint_callback.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("lab.training.checkpoint_callback.time.monotonic", lambda: self.now)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.now += 1.0
@@ -266,7 +266,7 @@ def test_a_disk_without_room_is_told_before_training(tmp_path: Path, monkeypatch
     check_room(tmp_path / "checkpoints", 10)
     assert not list((tmp_path / "checkpoints").iterdir())
     monkeypatch.setattr(
-        "lab.saving.checkpoint_callback.shutil.disk_usage", lambda folder: SimpleNamespace(free=3_000_000)
+        "lab.training.checkpoint_callback.shutil.disk_usage", lambda folder: SimpleNamespace(free=3_000_000)
     )
     with pytest.raises(
         LabError, match=r"has 3 MB left, but the checkpoints of this run take about 5 MB: make room, or"

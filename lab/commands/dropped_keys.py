@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lab.commands.command_line import CommandLine
 from lab.config_files import config_file
 from lab.overrides import values_of
-from lab.training.command_line import CommandLine
 
 
 def dropped_keys(command_line: CommandLine, config: Mapping[str, Any]) -> list[str]:

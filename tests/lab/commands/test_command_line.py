@@ -1,6 +1,6 @@
 """What was typed, sorted: files first, typed values over them."""
 
-from lab.training.command_line import CommandLine
+from lab.commands.command_line import CommandLine
 
 COMMANDS = ["fit", "test"]
 

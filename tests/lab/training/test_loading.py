@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lab.errors import LabError
-from lab.saving.loading import load_checkpoint
+from lab.training.loading import load_checkpoint
 
 CONTENT = {"state_dict": {"weight": torch.zeros(100)}, "global_step": 3, "pytorch-lightning_version": "2.6"}
 

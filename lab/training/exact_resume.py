@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lab.saving.loggers import RunLogger
+from lab.training.loggers import RunLogger
 
 BEGUN = {"ready": 1, "started": 1, "processed": 0, "completed": 0}  # what Lightning counts within the first batch
 

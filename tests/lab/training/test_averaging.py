@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 from running import DIGITS, SMALL
 
 from lab import read_metrics
-from lab.saving.averaging import make_exact
+from lab.training.averaging import make_exact
 
 QUICK = [*DIGITS, *SMALL, "--model.scheduler=null", "--trainer.logger=false"]
 EMA = {"decay": 0.5, "update_every_n_steps": 2, "update_starting_at_epoch": 0}

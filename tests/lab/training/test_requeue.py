@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.saving.requeue import begun_checkpoint, requeued_checkpoint, slurm_job
+from lab.training.requeue import begun_checkpoint, requeued_checkpoint, slurm_job
 
 TYPED = {"configs": ["configs/x.yaml"], "values": {"model.net.depth": 2}}
 

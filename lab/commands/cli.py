@@ -11,28 +11,28 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from lab.commands.command_line import CommandLine
+from lab.commands.dropped_keys import dropped_keys
+from lab.commands.void_flags import refuse_void
+from lab.commands.watchers import best_mode, contradictions, parse
 from lab.config_files import read_config, read_overrides
 from lab.directions import MONITOR
 from lab.errors import LabError
 from lab.run_folder import drop_if_empty, new_run_dir, run_of_checkpoint
-from lab.saving.checkpoint_callback import SparingCheckpoint
-from lab.saving.checkpoints import checkpoint_path, compare_models, refuse_resplit, refuse_restored, saved_model
-from lab.saving.exact_resume import ExactResume
-from lab.saving.loading import load_checkpoint
-from lab.saving.loggers import EventLogger, RunLogger, name_project
-from lab.saving.requeue import requeued_checkpoint
 from lab.titles import reference_line
 from lab.training.callback_rules import check_callbacks, has_bar
-from lab.training.command_line import CommandLine
-from lab.training.dropped_keys import dropped_keys
+from lab.training.checkpoint_callback import SparingCheckpoint
 from lab.training.early_stopping import EarlyStoppingResume
 from lab.training.ending import tell_result, tell_stop
+from lab.training.exact_resume import ExactResume
 from lab.training.guards import EpochLines, FiniteLoss, ProgressBar, ResumableStop
+from lab.training.loading import load_checkpoint
+from lab.training.loggers import EventLogger, RunLogger, name_project
 from lab.training.predictions import PredictionsFile
+from lab.training.requeue import requeued_checkpoint
+from lab.training.resume_target import checkpoint_path, compare_models, refuse_resplit, refuse_restored, saved_model
 from lab.training.signals import AgreedStop, CtrlC
 from lab.training.trainer import LabTrainer, SaveConfig, rank, rank_zero_print
-from lab.training.void_flags import refuse_void
-from lab.training.watchers import best_mode, contradictions, parse
 
 
 class LabCLI(LightningCLI):

@@ -11,7 +11,7 @@ from running import DIGITS, FEW
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lab.run_folder import read_metrics, run_dir
-from lab.saving.loggers import EventLogger, RunLogger
+from lab.training.loggers import EventLogger, RunLogger
 
 
 def logger_at(folder) -> RunLogger:

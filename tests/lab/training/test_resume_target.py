@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError
-from lab.saving.checkpoints import checkpoint_path, compare_models, refuse_resplit, refuse_restored
+from lab.training.resume_target import checkpoint_path, compare_models, refuse_resplit, refuse_restored
 
 HERE = Path("runs/x/version_0/checkpoints/best.ckpt")
 

@@ -1,1 +1,0 @@
-"""What a run writes while it trains, and how it goes on from there."""
