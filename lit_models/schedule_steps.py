@@ -5,6 +5,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from lab.training.lightning_internals import epoch_is_complete, logged_now
 from lit_models.scheduling import resume_schedule, watches_metric
 
 
@@ -35,7 +36,7 @@ class ScheduleSteps(Callback):
             ValueError: when neither training nor a validation has logged the metric.
         """
         trainer = pl_module.trainer
-        if not trainer.fit_loop.epoch_loop._num_ready_batches_reached():
+        if not epoch_is_complete(trainer):
             return  # the epoch was broken off and will be taken up again
         _step(pl_module)
         logged = sorted(name for name in trainer.callback_metrics if "_replica_" not in name)
@@ -69,7 +70,7 @@ def step_after_epoch(task: LightningModule) -> None:
 
 def _step(task: LightningModule) -> None:
     """Step the schedules whose metric was logged in the loop that has just ended."""
-    new = task.trainer._logger_connector.metrics["callback"]  # callback_metrics has those of before as well
+    new = logged_now(task.trainer)
     for config in _watching(task.trainer):
         if config.monitor in new:
             task.lr_scheduler_step(config.scheduler, new[config.monitor])

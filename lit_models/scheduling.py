@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from lab.directions import ask_for_mode, contradiction, mode_of
+from lab.training.lightning_internals import first_of_chain
 from lit_models.schedules import check_total_steps
 
 
@@ -133,9 +134,7 @@ def _check_one_cycle(scheduler: OneCycleLR, length: float) -> None:
 
 
 def _steps_taken(scheduler: Any) -> int:
-    while not hasattr(scheduler, "last_epoch") and getattr(scheduler, "_schedulers", None):  # a ChainedScheduler
-        scheduler = scheduler._schedulers[0]
-    return max(0, int(getattr(scheduler, "last_epoch", 0)))
+    return max(0, int(getattr(first_of_chain(scheduler), "last_epoch", 0)))
 
 
 def _set_rate(group: dict[str, Any], rate: Any) -> None:

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "lab.sweeps": {"lab", "lab.training", "lab.commands"},
     "lab.reports": {"lab"},
     "datamodules": {"lab.errors", "lab.downloads"},
-    "lit_models": {"nets", "lab.directions"},
+    "lit_models": {"nets", "lab.directions", "lab.training.lightning_internals"},
     "callbacks": {"nets", "theory", "lab", "lab.reports"},
 }
 DOOR = ROOT / "lab" / "__init__.py"  # hands out what notebooks need, from every floor
@@ -80,7 +80,8 @@ def test_a_package_only_reexports_its_public_names(room):
     for node in ast.parse((ROOT / room / "__init__.py").read_text()).body:
         is_all = isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
         is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        assert isinstance(node, ast.ImportFrom) or is_all or is_docstring
+        is_late = isinstance(node, ast.FunctionDef) and node.name == "__getattr__"  # a re-export, once it is asked for
+        assert isinstance(node, ast.ImportFrom) or is_all or is_docstring or is_late
     package = importlib.import_module(room)
     assert all(hasattr(package, name) for name in package.__all__)
 

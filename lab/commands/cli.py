@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -26,6 +27,7 @@ from lab.training.early_stopping import EarlyStoppingResume
 from lab.training.ending import tell_result, tell_stop
 from lab.training.exact_resume import ExactResume
 from lab.training.guards import EpochLines, FiniteLoss, ProgressBar, ResumableStop
+from lab.training.lightning_internals import CommandBase
 from lab.training.loading import load_checkpoint
 from lab.training.loggers import EventLogger, RunLogger, name_project
 from lab.training.predictions import PredictionsFile
@@ -35,7 +37,7 @@ from lab.training.signals import AgreedStop, CtrlC
 from lab.training.trainer import LabTrainer, SaveConfig, rank, rank_zero_print
 
 
-class LabCLI(LightningCLI):
+class LabCLI(CommandBase):
     """Lightning's command line for tasks, datamodules and networks named in YAML.
 
     Args:
@@ -45,7 +47,7 @@ class LabCLI(LightningCLI):
     known_keys: ClassVar[list[str]] = []
 
     def __init__(self, command_line: CommandLine) -> None:
-        self.command_line = command_line
+        self.command_line, self.chosen = command_line, command_line.subcommand
         super().__init__(
             args=command_line.arguments,
             trainer_class=LabTrainer,
@@ -63,21 +65,8 @@ class LabCLI(LightningCLI):
         skipped = {name: {*skip, "weights_only"} for name, skip in LightningCLI.subcommands().items()}
         return {**skipped, "download": {"model", "datamodule"}}
 
-    def _add_subcommands(self, parser: LightningArgumentParser, **kwargs: Any) -> None:
-        """Build the parser of the subcommand in use alone: the others would cost more than the import of Lightning."""
-        self._subcommand_parsers = {}
-        group = parser.add_subcommands()
-        for name in self.subcommands():
-            description = (getattr(self.trainer_class, name).__doc__ or "").strip().split("\n")[0]
-            if name == self.command_line.subcommand:
-                subparser = self._prepare_subcommand_parser(
-                    self.trainer_class, name, description=description, exit_on_error=False
-                )
-                self._subcommand_parsers[name] = subparser
-                LabCLI.known_keys = [action.dest for action in subparser._actions]
-            else:
-                subparser = LightningArgumentParser(description=description)
-            group.add_subcommand(name, subparser, help=description)
+    def on_parser(self, keys: list[str]) -> None:
+        LabCLI.known_keys = keys
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--monitor", default=MONITOR, help="Metric that picks the best checkpoint.")
@@ -91,7 +80,7 @@ class LabCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:
         self.config = parse(parser, [*args, *self.command_line.followed_mode])
 
-    def _parse_ckpt_path(self) -> None:
+    def resolve_checkpoint(self) -> None:
         """Resolve the checkpoint; its model and data are those to build, but for what the command line says."""
         command = self.config["subcommand"]
         config = self.config[command]
@@ -178,11 +167,11 @@ class LabCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         if self.subcommand == "download":
             return LabTrainer(logger=False, barebones=True)
-        trainer_config = self._get(self.config_init, "trainer")
-        monitor, mode = (self._get(self.config, key) for key in ("monitor", "monitor_mode"))
+        trainer_config = self.option("trainer", of_instances=True)
+        monitor, mode = (self.option(key) for key in ("monitor", "monitor_mode"))
         mode = best_mode(self.subcommand == "fit", monitor, mode)
         self.best = SparingCheckpoint(filename="best", monitor=monitor, mode=mode, auto_insert_metric_name=False)
-        minutes = self._get(self.config, "save_every_minutes")
+        minutes = self.option("save_every_minutes")
         self.last = SparingCheckpoint(self.best, minutes, filename="last", save_on_train_epoch_end=True)
         guards: list[Callback] = [ResumableStop(self.last), ExactResume(), EarlyStoppingResume(), FiniteLoss()]
         self.predictions = PredictionsFile()
@@ -210,31 +199,32 @@ class LabCLI(LightningCLI):
             logger = EventLogger(**place, default_hp_metric=False)
         return [own, *(logger if isinstance(logger, list) else [logger] if logger else [])]
 
-    def _run_subcommand(self, subcommand: str) -> None:
+    def run_command(self, run: Callable[[], None]) -> None:
         try:
-            if self._get(self.config, "compile"):
+            if self.option("compile"):
                 self.model.net.compile()
             AgreedStop(self.trainer).install()
             with CtrlC() as ctrl_c:
-                super()._run_subcommand(subcommand)
-                if self.trainer.received_sigterm and subcommand != "fit":  # in a last batch Lightning passes over it
+                run()
+                if (
+                    self.trainer.received_sigterm and self.subcommand != "fit"
+                ):  # in a last batch Lightning passes over it
                     raise SIGTERMException
         except SIGTERMException:
             cause = "Ctrl-C" if ctrl_c.pressed else "SIGTERM"
-            tell_stop(self.trainer, self.run_dir, cause, fitting=subcommand == "fit")
+            tell_stop(self.trainer, self.run_dir, cause, fitting=self.subcommand == "fit")
             raise SystemExit(130 if ctrl_c.pressed else 143) from None
         finally:
             self._tidy()
 
-    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+    def method_arguments(self, given: dict[str, Any]) -> dict[str, Any]:
         """The arguments of the Trainer's method; a checkpoint is never unpickled."""
-        kwargs = super()._prepare_subcommand_kwargs(subcommand)
-        return kwargs if subcommand == "download" else {**kwargs, "weights_only": True}
+        return given if self.subcommand == "download" else {**given, "weights_only": True}
 
     def after_fit(self) -> None:
         """Say what came of the run and how to test it, or test it at once."""
         checkpoint = tell_result(self.trainer, self.best, self.run_dir, self.first_step)
-        if self._get(self.config, "test_after_fit"):
+        if self.option("test_after_fit"):
             if checkpoint is None:
                 rank_zero_print("There is no checkpoint to test: the weights at the end of training are tested.")
             self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=checkpoint, weights_only=True)
@@ -242,7 +232,7 @@ class LabCLI(LightningCLI):
 
     def after_test(self) -> None:
         """Print the result beside what it should meet."""
-        if reference := self._get(self.config, "reference"):
+        if reference := self.option("reference"):
             rank_zero_print(reference_line(reference, read_overrides(self.run_dir), self.command_line.typed))
         rank_zero_print(f"Run folder: {self.run_dir}")
 

@@ -11,6 +11,7 @@ from typing import Any
 from lab.sweeps.folder import SweepFolder
 from lab.sweeps.process import is_alive, this_process
 from lab.sweeps.worker import Told, house_on_path, last_line, perform
+from lab.training.lightning_internals import signal_worker
 
 A_YEAR = 365 * 24 * 60  # in minutes: a process of this machine has no time limit
 LOST = "its process was killed, or ran out of memory"
@@ -82,7 +83,7 @@ class LocalJobs:
 
     def _tell(self, workers: Iterable[int]) -> None:
         for number in workers:
-            self.workers[number]._process.send_signal(signal.SIGTERM)  # submitit's cancel kills a second later
+            signal_worker(self.workers[number], signal.SIGTERM)
 
     def _take_over(self, number: int, job: Any) -> None:
         """After a worker's end: its run is lost if it was killed, and another worker does the others."""

@@ -131,11 +131,11 @@ def slurm_parameters(words: list[str]) -> dict[str, Any]:
     Raises:
         LabError: where there is no SLURM here, or a key is none of submitit's.
     """
-    import submitit
+    from lab.training.lightning_internals import slurm_parameters as known_parameters
 
     if shutil.which("sbatch") is None or shutil.which("srun") is None:
         raise LabError("--executor slurm needs sbatch and srun, which are not here: use a login node of the cluster.")
-    known = sorted(submitit.SlurmExecutor._valid_parameters() - OURS)
+    known = sorted(known_parameters() - OURS)
     parameters = {}
     for word in words:
         key, equals, value = word.partition("=")

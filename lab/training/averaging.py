@@ -4,14 +4,14 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
-from torch.utils._pytree import tree_map_only
+from torch import nn
+
+from lab.training.lightning_internals import AveragingBase, map_tensors
 
 WEIGHTS = ("state_dict", "current_model_state", "averaging_state")
 
 
-class ExactAveraging(WeightAveraging):
+class ExactAveraging(AveragingBase):
     """What Lightning's WeightAveraging lacks, mixed into it and its subclasses by ``make_exact``.
 
     Validation is of the averaged weights, ``state_dict`` of a checkpoint holds them, and test loads them. Lightning's
@@ -29,11 +29,9 @@ class ExactAveraging(WeightAveraging):
             pl_module.configure_model()
             weights = nn.Module()
             weights.__dict__.update({name: vars(pl_module)[name] for name in ("_parameters", "_buffers", "_modules")})
-            device = self._device or pl_module.device
-            self._average_model = AveragedModel(weights, device, use_buffers=self._use_buffers, **self._kwargs)
+            self.average(weights, pl_module.device)
 
-    def _swap_models(self, pl_module: LightningModule) -> None:
-        super()._swap_models(pl_module)
+    def on_exchange(self) -> None:
         self._exchanged = not self._exchanged
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -50,26 +48,26 @@ class ExactAveraging(WeightAveraging):
         super().on_train_end(trainer, pl_module)
 
     def _update_after(self, epoch: int, pl_module: LightningModule) -> None:
-        if epoch > self._latest_update_epoch and self.should_update(epoch_idx=epoch):
-            self._average_model.update_parameters(pl_module)
-            self._latest_update_epoch = epoch
+        if epoch > self.latest_update_epoch and self.should_update(epoch_idx=epoch):
+            self.average_model.update_parameters(pl_module)
+            self.latest_update_epoch = epoch
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "latest_update_epoch": self._latest_update_epoch}
+        return {**super().state_dict(), "latest_update_epoch": self.latest_update_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
-        self._latest_update_epoch = state_dict.get("latest_update_epoch", self._latest_update_epoch)
+        self.latest_update_epoch = state_dict.get("latest_update_epoch", self.latest_update_epoch)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(trainer, pl_module, checkpoint)
-        if self._average_model is None:
+        if self.average_model is None:
             return
         if self._exchanged:
             pair = checkpoint["current_model_state"], checkpoint["state_dict"]
             checkpoint["state_dict"], checkpoint["current_model_state"] = pair
         for name in WEIGHTS:  # they change before a checkpoint is written that is due later
-            checkpoint[name] = tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), dict(checkpoint[name]))
+            checkpoint[name] = map_tensors(lambda tensor: tensor.detach().clone(), dict(checkpoint[name]))
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn == "fit":

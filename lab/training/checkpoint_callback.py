@@ -8,14 +8,19 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch import Tensor
-from torch.utils._pytree import tree_map_only
 
 from lab.errors import LabError
 from lab.files import written_whole
-from lab.training.exact_resume import ends_early, validates_after
+from lab.training.exact_resume import ends_early
+from lab.training.lightning_internals import (
+    CheckpointBase,
+    copy_module_versions,
+    dump_checkpoint,
+    is_accumulating,
+    map_tensors,
+    validates_after,
+)
 
 MADE_ANEW = ("loops", "random_states", "hyper_parameters", "datamodule_hyper_parameters")  # not to be copied
 FILES, COPIES = 3, 3  # best, last and the one under way; the weights, and two moments of each in an optimizer
@@ -44,7 +49,7 @@ class WholeFiles(TorchCheckpointIO):
             ) from error
 
 
-class SparingCheckpoint(ModelCheckpoint):
+class SparingCheckpoint(CheckpointBase):
     """A ModelCheckpoint that spends about a hundredth of a run on writing its file, but for its first and last write.
 
     After a write it waits for a hundred times as long as that took, and keeps what it should write in the CPU's memory,
@@ -81,8 +86,7 @@ class SparingCheckpoint(ModelCheckpoint):
         self._due = False
         self._offered: tuple[dict[str, Any], bool] | None = None  # the state of this moment, and whether it is a copy
 
-    def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
-        self._last_global_step_saved, self._last_checkpoint_saved = trainer.global_step, filepath
+    def keep(self, trainer: Trainer, filepath: str) -> None:
         started = time.monotonic()
         self._due = trainer.world_size > 1 or started >= self._free_at
         self._passed_over = self.monitor is None and not self._due and started < self._keeps_at
@@ -92,7 +96,7 @@ class SparingCheckpoint(ModelCheckpoint):
 
     def _state(self, trainer: Trainer) -> dict[str, Any]:
         """The state of this moment, a copy of it unless it is written before it changes."""
-        state, is_copy = self._offered or (trainer._checkpoint_connector.dump_checkpoint(self.save_weights_only), False)
+        state, is_copy = self._offered or (dump_checkpoint(trainer, self.save_weights_only), False)
         if self._offered and "callbacks" in state:  # what this one has found out since
             state = {**state, "callbacks": {**state["callbacks"], self.state_key: self.state_dict()}}
         if not self._due and not is_copy:
@@ -134,7 +138,7 @@ class SparingCheckpoint(ModelCheckpoint):
     def save_now(self, trainer: Trainer) -> None:
         """Write the state of this moment instead of what is kept, which is older."""
         filepath = str(Path(self.dirpath) / f"{self.filename}.ckpt")
-        self._kept = (filepath, trainer._checkpoint_connector.dump_checkpoint(self.save_weights_only))
+        self._kept = (filepath, dump_checkpoint(trainer, self.save_weights_only))
         self.write_kept(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -154,12 +158,12 @@ class SparingCheckpoint(ModelCheckpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-        if self.every_minutes is None or trainer.world_size > 1 or self._should_skip_saving_checkpoint(trainer):
+        if self.every_minutes is None or trainer.world_size > 1 or self.skips(trainer):
             return
         now = time.monotonic()
-        waits = trainer.is_last_batch or validates_after(trainer) or trainer.fit_loop._should_accumulate()
+        waits = trainer.is_last_batch or validates_after(trainer) or is_accumulating(trainer)
         if not waits and now >= self._free_at and now - self._written_at >= 60 * self.every_minutes:
-            self._save_checkpoint(trainer, str(Path(self.dirpath) / f"{self.filename}.ckpt"))
+            self.save(trainer, str(Path(self.dirpath) / f"{self.filename}.ckpt"))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not ends_early(trainer):
@@ -199,9 +203,8 @@ def check_room(folder: Path, needed: int) -> None:
 def _frozen(state: dict[str, Any]) -> dict[str, Any]:
     """A copy of a state that goes on changing; ``copy.deepcopy`` takes ten times as long for small tensors."""
     changing = {name: value for name, value in state.items() if name not in MADE_ANEW}
-    frozen = {**state, **tree_map_only(Tensor, lambda tensor: tensor.detach().to("cpu", copy=True), changing)}
-    if hasattr(state["state_dict"], "_metadata"):  # the versions of the modules
-        frozen["state_dict"]._metadata = state["state_dict"]._metadata
+    frozen = {**state, **map_tensors(lambda tensor: tensor.detach().to("cpu", copy=True), changing)}
+    copy_module_versions(state["state_dict"], frozen["state_dict"])
     return frozen
 
 

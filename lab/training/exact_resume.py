@@ -8,6 +8,13 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from lab.training.lightning_internals import (
+    draw_order,
+    epoch_is_complete,
+    is_accumulating,
+    uncount_step,
+    validates_after,
+)
 from lab.training.loggers import RunLogger
 
 BEGUN = {"ready": 1, "started": 1, "processed": 0, "completed": 0}  # what Lightning counts within the first batch
@@ -42,7 +49,7 @@ class ExactResume(Callback):
             counts.update(BEGUN)
         if trainer.state.fn != "fit":
             return
-        if trainer.fit_loop._should_accumulate():
+        if is_accumulating(trainer):
             gradients = {name: value.grad for name, value in pl_module.named_parameters()}
             checkpoint["gradients"] = {name: value for name, value in gradients.items() if value is not None}
         between = _is_between_batches(trainer)
@@ -57,10 +64,8 @@ class ExactResume(Callback):
             for counts in loops["epoch_progress"].values():
                 counts["processed"] = counts["started"] - 1
                 counts["completed"] = min(counts["completed"], counts["processed"])
-        if validates_after(trainer) and not trainer.fit_loop._should_accumulate():
-            loops["epoch_loop.state_dict"]["_batches_that_stepped"] -= (
-                1  # Lightning adds it as it passes the validation
-            )
+        if validates_after(trainer) and not is_accumulating(trainer):
+            uncount_step(loops)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn != "fit":
@@ -83,7 +88,7 @@ class ExactResume(Callback):
         set_random_states(self.states)
         self.states = None
         if self.begins_epoch:
-            iter(trainer.fit_loop._data_fetcher)
+            draw_order(trainer)
 
 
 def random_states() -> dict[str, Any]:
@@ -104,15 +109,10 @@ def set_random_states(states: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
 
 
-def validates_after(trainer: Trainer) -> bool:
-    """Whether a validation follows on the training batch of this moment."""
-    return trainer.fit_loop.epoch_loop._should_check_val_fx(trainer.fit_loop._data_fetcher)
-
-
 def ends_early(trainer: Trainer) -> bool:
     """Whether the epoch is at its end although its last batch has not been trained: in ``on_train_epoch_end``."""
     epochs = trainer.fit_loop.epoch_progress.current
-    return epochs.processed == epochs.started and not trainer.fit_loop.epoch_loop._num_ready_batches_reached()
+    return epochs.processed == epochs.started and not epoch_is_complete(trainer)
 
 
 def _run_loggers(trainer: Trainer) -> list[RunLogger]:
@@ -124,4 +124,4 @@ def _is_between_batches(trainer: Trainer) -> bool:
     """Whether the last batch is trained and, where it was due, validated, and others of its epoch follow."""
     batches = trainer.fit_loop.epoch_loop.batch_progress.current
     done = batches.ready == batches.completed > 0 and not trainer.validating
-    return done and not trainer.fit_loop.epoch_loop._num_ready_batches_reached()
+    return done and not epoch_is_complete(trainer)

@@ -2,21 +2,18 @@
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
 from lab.files import written_whole
 from lab.run_folder import whole_lines
-
-if TYPE_CHECKING:
-    pass
+from lab.training.lightning_internals import RowsBase
 
 
-class RowsFile(ExperimentWriter):
+class RowsFile(RowsBase):
     """Writes ``metrics.csv`` so that a process killed at any moment loses no row that was there before.
 
     Rows are added at its end. Where a metric is new, and with it a column, the whole file is written anew, to a
@@ -32,7 +29,7 @@ class RowsFile(ExperimentWriter):
             self.rewrite(rows)
 
     def save(self) -> None:
-        if self._record_new_keys():
+        if self.new_columns():
             self.rewrite([*_read(self.path)[1], *self.metrics])
         elif self.metrics:
             with self.path.open("a", newline="", encoding="utf-8") as file:
@@ -59,12 +56,6 @@ class RowsFile(ExperimentWriter):
         kept = [row for index, row in enumerate(rows) if index < count or int(row["step"]) < step or _is_test(row)]
         if len(kept) < len(rows):
             self.rewrite(kept)
-
-    def _record_new_keys(self) -> set[str]:
-        return super()._record_new_keys() if self.metrics else set()
-
-    def _check_log_dir_exists(self) -> None:
-        """Nothing: Lightning deletes an earlier file here."""
 
 
 class RunLogger(CSVLogger):

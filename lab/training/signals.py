@@ -6,6 +6,7 @@ from types import FrameType, TracebackType
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from lab.training.lightning_internals import mark_sigterm, replace_sigterm_handling
 from lab.training.trainer import rank
 
 
@@ -50,17 +51,16 @@ class AgreedStop:
     def install(self) -> None:
         """Take the place of Lightning's handler and of its question before each batch."""
         if self.trainer.world_size > 1:
-            self.trainer._signal_connector._sigterm_notifier_fn = self._note
-            self.trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = self._agree
+            replace_sigterm_handling(self.trainer, self._note, self._agree)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if not self.told and self.trainer.strategy.launcher is not None:
             self.trainer.strategy.launcher.kill(signum)
         self.told = True
         if self.trainer.state.fn != "fit":  # where nothing is lost
-            self.trainer._signal_connector.received_sigterm = True
+            mark_sigterm(self.trainer)
 
     def _agree(self) -> None:
         if self.trainer.strategy.reduce_boolean_decision(self.told, all=False):
-            self.trainer._signal_connector.received_sigterm = True
+            mark_sigterm(self.trainer)
             raise SIGTERMException

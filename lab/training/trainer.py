@@ -3,20 +3,23 @@
 import os
 from collections.abc import Callable
 from enum import Enum
-from functools import partial
 from typing import Any
 
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
-from lightning.pytorch.loops.evaluation_loop import _EvaluationLoop
-from lightning.pytorch.loops.prediction_loop import _PredictionLoop
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from lab.files import written_whole
 from lab.run_folder import run_dir
 from lab.training.checkpoint_callback import WholeFiles
+from lab.training.lightning_internals import (
+    PredictionLoop,
+    filter_results,
+    resume_steps_like_epochs,
+    wrap_validation_check,
+)
 
 # An argument whose default is an enum, such as the interval of Lightning's Timer, is saved by its value.
 yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, item: dumper.represent_data(item.value))
@@ -36,11 +39,9 @@ class LabTrainer(Trainer):
             self.strategy.checkpoint_io = WholeFiles()
         self.callbacks.sort(key=lambda callback: not getattr(callback, "comes_first", False))
         self.predict_loop = SharedPredictionLoop(self, inference_mode=self.predict_loop.inference_mode)
-        for loop in (self.validate_loop, self.test_loop):
-            loop._print_results = _print_results
-        self.fit_loop._iteration_based_training = lambda: False
-        epoch_loop = self.fit_loop.epoch_loop
-        epoch_loop._should_check_val_fx = partial(self._is_validation_due, epoch_loop._should_check_val_fx)
+        filter_results(self, lambda name: "_replica_" not in name)  # metrics.csv has those
+        resume_steps_like_epochs(self)
+        wrap_validation_check(self, self._is_validation_due)
 
     def _is_validation_due(self, ask: Callable[[Any], bool], data_fetcher: Any) -> bool:
         stops, self.should_stop = self.should_stop, False
@@ -57,19 +58,13 @@ class LabTrainer(Trainer):
         print("The data is in place.")
 
 
-class SharedPredictionLoop(_PredictionLoop):
+class SharedPredictionLoop(PredictionLoop):
     """A prediction in which a process without samples takes part, since the others wait for it where they gather."""
 
     @property
     def skip(self) -> bool:
         """Whether no process has a batch."""
         return self.trainer.strategy.reduce_boolean_decision(super().skip, all=True)
-
-
-def _print_results(results: list[dict[str, Any]], stage: str) -> None:
-    """Lightning's table of results without a line for each replica; ``metrics.csv`` has those."""
-    shown = [{name: value for name, value in of_loader.items() if "_replica_" not in name} for of_loader in results]
-    _EvaluationLoop._print_results(shown, stage)
 
 
 class SaveConfig(SaveConfigCallback):

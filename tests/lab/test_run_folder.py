@@ -11,7 +11,6 @@ from lab.run_folder import (
     drop_if_empty,
     fit_minutes,
     from_here,
-    load_run,
     new_run_dir,
     read_metrics,
     run_of_checkpoint,
@@ -57,8 +56,6 @@ def test_metrics_are_read_by_name(tmp_path):
 def test_what_is_no_run_is_named(tmp_path):
     with pytest.raises(LabError, match=r"metrics.csv does not exist: give the folder of a run"):
         read_metrics(tmp_path)
-    with pytest.raises(LabError, match=r"is no finished run: it must hold config.yaml and checkpoints/best.ckpt"):
-        load_run(tmp_path)
 
 
 def test_a_run_that_only_opened_its_loggers_leaves_nothing(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from lab.reports.markdown import Results, count_seeds, escaped, merge, read_results, same_study, title_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def section(title: str, runs: int, *values: str, grid: str = "") -> str:

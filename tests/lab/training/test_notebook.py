@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from lab.errors import LabError
-from lab.training.notebook import load_or_train
+from lab.training.notebook import load_or_train, load_run
 
 
 @pytest.fixture
@@ -50,3 +50,8 @@ def test_what_cannot_be_trained_is_told(tmp_path: Path, typed: list[list[str]]) 
 def test_a_training_without_a_validation_is_loaded_from_its_last_checkpoint(tmp_path: Path, typed: list) -> None:
     run = load_or_train("autoencoder_digits", tmp_path, ["--trainer.limit_val_batches=0"])
     assert run == tmp_path / "autoencoder_digits" / "version_1"
+
+
+def test_what_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"is no finished run: it must hold config.yaml and checkpoints/best.ckpt"):
+        load_run(tmp_path)
