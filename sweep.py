@@ -5,9 +5,8 @@ import sys
 if __name__ == "__main__":
     try:
         from lab.sweeps.main import main  # here, since the imports take long enough for a Ctrl-C
-        from train import ROOMS
 
-        sys.exit(main(sys.argv[1:], ROOMS))
+        sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
         print("Stopped by Ctrl-C.", file=sys.stderr)
         sys.exit(130)

@@ -32,7 +32,6 @@ from lab.commands.main import main as train
 from lab.grids import Cell, Grid, read_grid
 from lit_models import LitAutoencoder
 from nets import Autoencoder, GaussianNoise, RandomMask
-from train import ROOMS
 
 GRID = Path("configs/grids/autoencoder_gaussian.yaml")
 REPLICAS, REPEATS = 10, 3
@@ -126,7 +125,7 @@ def _run_cell(grid: Grid, cell: Cell, epochs: int, folder: Path) -> float:
     words.append(f"--trainer.callbacks={CALLBACKS}")
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
-        status = train([*words, f"--trainer.default_root_dir={folder}"], ROOMS)
+        status = train([*words, f"--trainer.default_root_dir={folder}"])
     if status:
         raise RuntimeError(f"the run of {cell.row}, {cell.column} failed: {said.getvalue()}")
     return time.perf_counter() - start

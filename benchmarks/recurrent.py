@@ -28,7 +28,6 @@ from callbacks import TimestepGradients
 from lab.commands.main import main as train
 from lab.files import written_whole
 from nets import LSTM, RNN
-from train import ROOMS
 
 BATCH_SIZE = 32
 OURS, TORCH, LOOP = "archlab", "torch.nn", "loop over steps and gates"
@@ -181,7 +180,7 @@ def _run_without_pictures(words: list[str]) -> float:
 def _run(words: list[str]) -> float:
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
-        status = train(words, ROOMS)
+        status = train(words)
     if status:
         raise RuntimeError(f"the run failed: {said.getvalue()}")
     return time.perf_counter() - start

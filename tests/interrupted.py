@@ -102,7 +102,6 @@ def _main(
     os.environ.update(environment or {})
     from lab.commands.main import main
     from lab.training.checkpoint_callback import SparingCheckpoint
-    from train import ROOMS
 
     os.chdir(folder)
     torch.set_num_threads(1)
@@ -112,7 +111,7 @@ def _main(
     with Path("log.txt").open("a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-        raise SystemExit(main(list(words), ROOMS))
+        raise SystemExit(main(list(words)))
 
 
 def _tear_checkpoint(number: int) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from lab.commands.main import main
-from train import ROOMS
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ["--config", str(ROOT / "configs" / "vit_digits.yaml")]
@@ -24,7 +23,7 @@ class Lab:
     def __call__(self, *words: str) -> int:
         self.capsys.readouterr()
         try:
-            status = main(words, ROOMS)
+            status = main(words)
         except SystemExit as stopped:
             status = stopped.code
         self.out, self.err = self.capsys.readouterr()

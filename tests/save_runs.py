@@ -42,7 +42,6 @@ QUIET = [
 def save_runs(folder: Path, names: Iterable[str] = TINY) -> None:
     """Fit configs and leave of each run its config and its last checkpoint, without the folder that it ran in."""
     from lab.commands.main import main
-    from train import ROOMS
 
     folder.mkdir(parents=True)
     os.chdir(folder)
@@ -50,7 +49,7 @@ def save_runs(folder: Path, names: Iterable[str] = TINY) -> None:
         os.environ.pop("ARCHLAB_RUN_DIR", None)
         net = [f"--model.net.{size}" for size in TINY[name]]
         config = ["--config", str(ROOT / "configs" / f"{name}.yaml"), "--trainer.default_root_dir=."]
-        assert main(["fit", *config, *net, *OTHERS.get(name, []), *FEW, *QUIET], ROOMS) == 0
+        assert main(["fit", *config, *net, *OTHERS.get(name, []), *FEW, *QUIET]) == 0
         run = folder / name / "version_0"
         for file in ("checkpoints/best.ckpt", "overrides.yaml", "metrics.csv"):
             (run / file).unlink()

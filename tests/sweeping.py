@@ -12,7 +12,6 @@ from running import ROOT, Lab
 
 from lab.grids import Cell
 from lab.sweeps.main import main
-from train import ROOMS
 
 QUICK = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 2, "trainer.logger": False, "trainer.callbacks": []}
 NOISY = {**QUICK, "model.corruption.std": 0.5}
@@ -36,7 +35,7 @@ class Sweep:
 
     def typed(self, *words: str) -> int:
         self.capsys.readouterr()
-        status = main(words, ROOMS)
+        status = main(words)
         self.out, self.err = self.capsys.readouterr()
         print(self.out, self.err)  # for pytest to show when the test fails
         return status

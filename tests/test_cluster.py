@@ -15,7 +15,6 @@ from running import DIGITS, NO_PICTURES, ROOT, SMALL, Lab
 
 from lab import read_metrics
 from lab.sweeps.main import main
-from train import ROOMS
 
 pytestmark = pytest.mark.slurm
 SBATCH = ROOT / "cluster" / "train.sbatch"
@@ -92,7 +91,7 @@ def test_a_sweep_is_a_job_array(lab: Lab, capsys: pytest.CaptureFixture[str]) ->
     shutil.copytree(ROOT / "configs", lab.folder / "configs")
     swept = ["--grid", "model.corruption.std=0.1,0.5", "trainer.max_epochs=1", "trainer.limit_train_batches=2"]
     words = ["--config", "configs/autoencoder_digits.yaml", *swept, "trainer.callbacks=[]", "--seeds", "0..1"]
-    status = main([*words, "--executor", "slurm", "--jobs", "4", "--slurm", "time=5"], ROOMS)
+    status = main([*words, "--executor", "slurm", "--jobs", "4", "--slurm", "time=5"])
     out = capsys.readouterr().out
     assert status == 0, out
     assert "4 runs, 0 of them finished" in out and out.count(": done in ") == 4 and "test/loss" in out
@@ -103,7 +102,7 @@ def test_a_sweep_is_a_job_array(lab: Lab, capsys: pytest.CaptureFixture[str]) ->
     assert [run["state"] for run in done] == ["done"] * 4 and len({run["run"] for run in done}) == 4
     losses = [read_metrics(run["run"])["test/loss"][1] for run in done]
     assert len({tuple(loss) for loss in losses}) == 4  # two noises of two seeds
-    assert main([*words, "--executor", "slurm"], ROOMS) == 0
+    assert main([*words, "--executor", "slurm"]) == 0
     assert "4 runs, 4 of them finished" in capsys.readouterr().out
 
 

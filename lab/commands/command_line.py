@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,28 @@ from lab.directions import followed_mode
 from lab.errors import LabError, nearest
 from lab.overrides import read_word
 from lab.training.requeue import slurm_job
+
+COMMANDS = ("fit", "validate", "test", "predict", "download")
+HELP = """usage: python train.py {fit,validate,test,predict,download} --config CONFIG [--key value …]
+
+  fit        train, and keep the best and the last checkpoint in runs/<config>/version_<n>/
+  validate   score the best checkpoint of the newest run on the validation split
+  test       score it on the test split; prints the reference beside the result
+  predict    write predictions.csv for new data
+  download   fetch the data of a config, for machines whose nodes have no network
+
+  --config FILE             an experiment, configs/*.yaml; later files are layered over earlier ones
+  --ckpt_path best|last|FILE   the checkpoint to start from; with fit, last resumes
+  --key value               any value of the config by its dotted name; what is typed wins over the files
+  --print_config            print what a command would run with, and run nothing
+
+python train.py fit --help              the keys of a command
+python train.py fit --model.net.help UNet    the arguments of a class
+
+examples:
+  python train.py fit --config configs/vit_digits.yaml
+  python train.py fit --config configs/vit_digits.yaml --model.net.depth 2 --trainer.max_epochs 5
+  python train.py test --config configs/vit_digits.yaml"""
 
 
 @dataclass
@@ -28,23 +51,21 @@ class CommandLine:
     overrides: list[str] = field(default_factory=list)
 
     @classmethod
-    def read(cls, typed: list[str], subcommands: list[str], classes: dict[str, str]) -> "CommandLine":
+    def read(cls, typed: Sequence[str], classes: Mapping[str, str]) -> "CommandLine":
         """Sort what was typed, and give the laboratory's classes their full paths.
 
         Args:
             typed: the words after ``train.py``.
-            subcommands: the commands there are.
-            classes: the full path of each class by its short name. Without them jsonargparse asks which of all
-                imported classes of that name is meant: torchvision has a VisionTransformer too.
+            classes: the full path of each class by its short name.
 
         Raises:
             LabError: when the command is unknown, or a config file is not there.
         """
         if not typed or typed[0] in ("-h", "--help"):
             return cls(None, overrides=["--help"])
-        if typed[0] not in subcommands:
-            hint = nearest(typed[0], subcommands)
-            raise LabError(f'"{typed[0]}" is no command: choose one of {", ".join(subcommands)}{hint}')
+        if typed[0] not in COMMANDS:
+            hint = nearest(typed[0], COMMANDS)
+            raise LabError(f'"{typed[0]}" is no command: choose one of {", ".join(COMMANDS)}{hint}')
         line, rest = cls(typed[0]), iter(typed[1:])
         for word in rest:
             if word in ("-c", "--config"):

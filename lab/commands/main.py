@@ -5,42 +5,56 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from types import ModuleType
+
+from lab.commands.command_line import HELP, CommandLine
+from lab.errors import LabError
+from lab.packages import ClassPaths, import_packages
 
 
-def main(typed: Sequence[str], rooms: Sequence[ModuleType] = ()) -> int:
+def main(argv: Sequence[str]) -> int:
     """Run a command.
 
     With the environment variable ARCHLAB_TRACEBACK set, a mistake shows its traceback instead of a sentence.
 
     Args:
-        typed: the words after ``train.py``.
-        rooms: packages whose public classes are known by their short names.
+        argv: the arguments after ``train.py``.
 
     Returns:
-        0 after success, 1 after a mistake that was told in one sentence.
+        0 after success, 1 after a mistake that was reported in one sentence.
 
     Raises:
         SystemExit: with status 130 after Ctrl-C, 143 after SIGTERM.
     """
+    try:
+        command_line = CommandLine.read(argv, ClassPaths())
+        if command_line.subcommand is None:
+            print(HELP)
+            return 0
+        return _run(command_line)
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped by Ctrl-C before the run began.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _run(command_line: CommandLine) -> int:
+    """What needs Lightning, which takes seconds to import."""
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # they concern Lightning's own calls
     from lab.commands.cli import LabCLI
-    from lab.commands.command_line import CommandLine
     from lab.commands.messages import explain
-    from lab.parser import short_names
 
     _quieten()
+    import_packages()
     try:
-        LabCLI(CommandLine.read(list(typed), list(LabCLI.subcommands()), short_names(rooms)))
+        LabCLI(command_line)
     except Exception as error:
         sentence = explain(error, LabCLI.known_keys)
         if sentence is None or os.environ.get("ARCHLAB_TRACEBACK"):
             raise
         print(f"error: {sentence}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("Stopped by Ctrl-C before the run began.", file=sys.stderr)
-        raise SystemExit(130) from None
     return 0
 
 

@@ -15,8 +15,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lab.errors import LabError, nearest
 from lab.files import HOUSE
+from lab.packages import PACKAGES
 
-ROOMS = ("callbacks", "datamodules", "lit_models", "nets", "theory")
+OURS = (*PACKAGES, "theory")
 SHOWN = 12
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
@@ -78,7 +79,7 @@ def _raised_in_house(error: BaseException) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     where = Path(trace.tb_frame.f_code.co_filename) if trace else Path()
-    if not where.is_relative_to(HOUSE) or where.relative_to(HOUSE).parts[0] not in ROOMS:
+    if not where.is_relative_to(HOUSE) or where.relative_to(HOUSE).parts[0] not in OURS:
         return False
     # Raised in so many words, not by an operation that failed: that one needs its traceback.
     return linecache.getline(str(where), trace.tb_lineno).strip().startswith("raise ")
@@ -99,7 +100,7 @@ def _explain_argument(chain: list[BaseException], options: list[str]) -> str:
     if found := re.search(r"(?:unrecognized arguments: -*|does not accept option ')([\w.]+)", text):
         return f"{found[1]} is no key of this command{_nearest_key(found[1], options)} See python train.py fit --help."
     if found := re.search(r"No module named '(\S+)'", text):
-        return f'{key} names the module "{found[1]}", which does not exist{nearest(found[1], ROOMS) or "."}'
+        return f'{key} names the module "{found[1]}", which does not exist{nearest(found[1], OURS) or "."}'
     if found := re.search(r"dot import path string: (\S+)|has no attribute '(\S+)'", text):
         return _unknown_class(key, found[1] or found[2])
     if found := re.search(r"Expected an? (.+?)\. Got value: (.*)", text):
@@ -124,7 +125,7 @@ def _unknown_class(key: str, name: str) -> str:
     """A class that is not there: suggest the nearest of the house, or of torch's optimizers and schedulers."""
     known = {
         found: f"{room}.{found}"
-        for room in (*ROOMS, "torch.optim", "torch.optim.lr_scheduler")
+        for room in (*OURS, "torch.optim", "torch.optim.lr_scheduler")
         if room in sys.modules
         for found, _ in inspect.getmembers(sys.modules[room], inspect.isclass)
         if not found.startswith("_")

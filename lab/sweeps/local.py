@@ -1,6 +1,5 @@
 """The runs of a sweep in processes of this machine, started by submitit."""
 
-import importlib
 import os
 import signal
 from collections.abc import Iterable, Iterator
@@ -8,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from lab.packages import import_packages
 from lab.sweeps.folder import SweepFolder
 from lab.sweeps.process import is_alive, this_process
 from lab.sweeps.worker import Told, house_on_path, last_line, perform
-from lab.training.lightning_internals import signal_worker
 
 A_YEAR = 365 * 24 * 60  # in minutes: a process of this machine has no time limit
 LOST = "its process was killed, or ran out of memory"
@@ -22,7 +21,6 @@ class Worker:
     """Does one waiting run of a sweep after another in a process of this machine, which imports PyTorch but once."""
 
     folder: SweepFolder
-    rooms: list[str]
     number: int
     threads: int | None
     gpus: str | None
@@ -39,12 +37,11 @@ class Worker:
             import torch
 
             torch.set_num_threads(self.threads)
-        for room in self.rooms:
-            importlib.import_module(room)
+        import_packages()
         for number in range(len(self.folder.runs)):
             if told.to_stop or not is_alive(self.parent):
                 return
-            if self.folder.claim(number, self.number) and perform(self.folder, number, self.rooms, told) == "stopped":
+            if self.folder.claim(number, self.number) and perform(self.folder, number, told) == "stopped":
                 return
 
 
@@ -53,12 +50,11 @@ class LocalJobs:
 
     Args:
         folder: the sweep.
-        rooms: packages whose public classes are known by their short names.
         jobs: how many runs at the same time, each with its share of the cores and, of several GPUs, one.
     """
 
-    def __init__(self, folder: SweepFolder, rooms: list[str], jobs: int) -> None:
-        self.folder, self.rooms, self.jobs = folder, rooms, min(jobs, len(folder.runs))
+    def __init__(self, folder: SweepFolder, jobs: int) -> None:
+        self.folder, self.jobs = folder, min(jobs, len(folder.runs))
         self.workers: dict[int, Any] = {}
         self.started, self.stopping = 0, False
 
@@ -83,6 +79,8 @@ class LocalJobs:
 
     def _tell(self, workers: Iterable[int]) -> None:
         for number in workers:
+            from lab.training.lightning_internals import signal_worker
+
             signal_worker(self.workers[number], signal.SIGTERM)
 
     def _take_over(self, number: int, job: Any) -> None:
@@ -109,7 +107,7 @@ class LocalJobs:
         executor = submitit.LocalExecutor(self.folder.path / "jobs")
         executor.update_parameters(timeout_min=A_YEAR)
         shares = share_of_cores(self.jobs), share_of_gpus(number, self.jobs)
-        worker = Worker(self.folder, self.rooms, number, *shares, this_process())
+        worker = Worker(self.folder, number, *shares, this_process())
         with house_on_path(), _deaf(signal.SIGINT), _deaf(signal.SIGHUP):  # a terminal tells all of its processes
             self.workers[number] = executor.submit(worker)
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import yaml
@@ -15,7 +14,8 @@ import yaml
 from lab.errors import LabError
 from lab.files import written_whole
 from lab.grids import FIRST, Cell, Grid, read_grid
-from lab.parser import Parser, short_names
+from lab.packages import ClassPaths
+from lab.parser import Parser
 from lab.sweeps.folder import Run, SweepFolder, new_sweep_path, refuse_running, stopped_runs
 from lab.sweeps.jobs import Jobs, work_off
 from lab.sweeps.local import LocalJobs
@@ -26,12 +26,11 @@ from lab.sweeps.typed_grid import check_keys, typed_grid
 ROOT = Path("runs")
 
 
-def main(typed: Sequence[str], rooms: Sequence[ModuleType]) -> int:
+def main(typed: Sequence[str]) -> int:
     """Run what is missing of a grid.
 
     Args:
         typed: the words after ``sweep.py``.
-        rooms: packages whose public classes are known by their short names.
 
     Returns:
         0 when every run of the grid is there, 1 when one failed, or after a mistake that was told in one sentence; 130
@@ -39,25 +38,26 @@ def main(typed: Sequence[str], rooms: Sequence[ModuleType]) -> int:
     """
     try:
         arguments = _parse(typed)
-        classes = short_names(rooms)
+        classes = ClassPaths()
         if arguments.config:
             grid = typed_grid(arguments.config, arguments.grid, arguments.seeds, classes)
         else:
             grid = read_grid(Path(arguments.file))
         parameters = slurm_parameters(arguments.slurm) if arguments.executor == "slurm" else {}
         missing = missing_runs(grid)
-        check_keys([cell for cell, _ in missing], next(iter(grid.seeds), None), classes)
+        if missing:
+            check_keys([cell for cell, _ in missing], next(iter(grid.seeds), None), classes)
         runs, total = _runs(grid, missing), len(grid.cells) * max(1, len(grid.seeds))
         print(f"{grid.title}: {total} runs, {total - len(missing)} of them finished.", flush=True)
         for run in runs if arguments.dry_run else ():
             print(shlex.join(["python", "train.py", *run.words_from(run.checkpoint)]))
         if arguments.dry_run or not runs:
             return 0
-        folder, names = SweepFolder(new_sweep_path(ROOT / grid.name), runs), [room.__name__ for room in rooms]
+        folder = SweepFolder(new_sweep_path(ROOT / grid.name), runs)
         if arguments.executor == "slurm":
-            jobs: Jobs = SlurmJobs(folder, names, arguments.jobs, parameters)
+            jobs: Jobs = SlurmJobs(folder, arguments.jobs, parameters)
         else:
-            jobs = LocalJobs(folder, names, arguments.jobs or 1)
+            jobs = LocalJobs(folder, arguments.jobs or 1)
         return _run_all(folder, jobs, _about(grid, typed, total - len(missing)))
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)

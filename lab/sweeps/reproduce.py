@@ -26,7 +26,6 @@ from lab.sweeps.worker import last_line, run_one
 EXPERIMENTS = Path("configs/reproduce/experiments.yaml")
 RUNS = Path("runs")
 ROOT = RUNS / "reproduce"  # the runs of a reduced budget lie here, apart from those that a study counts
-ROOMS = ["callbacks", "datamodules", "lit_models", "nets"]
 WORDS = {"passed": "pass", "failed": "FAIL", "no data": "no data"}
 
 
@@ -121,7 +120,7 @@ class Judge:
         """Fetch the data of the experiments that need any, and pass over those without; False after Ctrl-C."""
         for experiment in [experiment for experiment in self.experiments if experiment.data]:
             started, log = time.time(), self.path / f"data_{experiment.name}.log"
-            status, _ = run_one(["download", *experiment.words(self.root)], ROOMS, log)
+            status, _ = run_one(["download", *experiment.words(self.root)], log)
             if status in (130, 143):
                 return False
             if status:  # 1 is a mistake that was told, such as files that are not there
@@ -148,7 +147,7 @@ class Judge:
                 return f"stopped  {runs[number].name}"
             return self._add(judged(self.experiments[number], status, folder.log(number)))
 
-        return not runs or work_off(LocalJobs(folder, ROOMS, jobs), Progress(folder, told))
+        return not runs or work_off(LocalJobs(folder, jobs), Progress(folder, told))
 
     def _add(self, outcome: Outcome) -> str:
         self.outcomes[outcome.name] = outcome

@@ -27,16 +27,12 @@ class Task:
     """Does one run of a sweep as a task of a SLURM job array, and again when the job is requeued."""
 
     folder: SweepFolder
-    rooms: list[str]
 
     def __call__(self, number: int) -> None:
         checkpoint = to_continue(self.folder, number)
         if rank := int(os.environ.get("SLURM_PROCID", 0)):  # another process of a run on several devices
-            run_one(
-                self.folder.runs[number].words_from(checkpoint),
-                self.rooms,
-                self.folder.log(number).with_suffix(f".{rank}.log"),
-            )
+            log = self.folder.log(number).with_suffix(f".{rank}.log")
+            run_one(self.folder.runs[number].words_from(checkpoint), log)
             return
         told = Told()
         signal.signal(signal.SIGTERM, told)
@@ -48,7 +44,7 @@ class Task:
 
         signal.signal(signal.SIGUSR2, requeue)  # what submitit has SLURM send before the time is up
         self.folder.begin(number, checkpoint)
-        if perform(self.folder, number, self.rooms, told) == "stopped" and out_of_time:
+        if perform(self.folder, number, told) == "stopped" and out_of_time:
             subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=True)
 
 
@@ -57,7 +53,6 @@ class SlurmJobs:
 
     Args:
         folder: the sweep.
-        rooms: packages whose public classes are known by their short names.
         jobs: how many runs at the same time at most; no limit when None.
         parameters: what submitit's SlurmExecutor takes, such as ``partition``, ``time`` (minutes), ``gpus_per_node``.
 
@@ -67,8 +62,8 @@ class SlurmJobs:
 
     SECONDS_BETWEEN = 5.0  # so rarely is the queue asked
 
-    def __init__(self, folder: SweepFolder, rooms: list[str], jobs: int | None, parameters: Mapping[str, Any]) -> None:
-        self.folder, self.rooms, self.jobs, self.parameters = folder, rooms, jobs, dict(parameters)
+    def __init__(self, folder: SweepFolder, jobs: int | None, parameters: Mapping[str, Any]) -> None:
+        self.folder, self.jobs, self.parameters = folder, jobs, dict(parameters)
         self.ids: dict[int, str] = {}
         self.missed: set[int] = set()
         self.asked, self.stopping = float("-inf"), False
@@ -86,7 +81,7 @@ class SlurmJobs:
         numbers = range(len(self.folder.runs))
         try:
             with house_on_path():
-                jobs = executor.map_array(Task(self.folder, self.rooms), numbers)
+                jobs = executor.map_array(Task(self.folder), numbers)
         except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise LabError(f"SLURM does not take the jobs: {reason}") from error

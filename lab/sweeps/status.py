@@ -77,7 +77,7 @@ def _begun_checkpoint(status: dict[str, Any]) -> Path | None:
 def _typed(status: dict[str, Any]) -> CommandLine | None:
     """What was typed for a run; None where its config is gone."""
     try:
-        line = CommandLine.read(status.get("words", []), ["fit"], {})
+        line = CommandLine.read(status.get("words", []), {})
     except LabError:
         return None
     return line if line.configs else None

@@ -15,7 +15,6 @@ from lab.errors import LabError
 from lab.grids import Cell, Grid, refuse_unswept
 from lab.overrides import typed
 
-OPENING, CLOSING, QUOTES = "[{(", "]})", "\"'"
 SEEDS = ("seed_everything", "data.seed")
 
 
@@ -70,22 +69,6 @@ def read_seeds(text: str) -> list[int]:
     return seeds
 
 
-def split_values(text: str) -> list[str]:
-    """Split at the commas that stand outside brackets, braces and quotes."""
-    parts, depth, quote = [""], 0, ""
-    for letter in text:
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in QUOTES:
-            quote = letter
-        elif letter == "," and depth == 0:
-            parts.append("")
-            continue
-        depth += 0 if quote else (letter in OPENING) - (letter in CLOSING)
-        parts[-1] += letter
-    return [part.strip() for part in parts]
-
-
 def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, str]) -> None:
     """Read the command line of each cell as ``train.py`` would, say what a cell leaves out, and run nothing.
 
@@ -117,7 +100,7 @@ def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, st
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # by Lightning, that its command line is read elsewhere too
-                OnlyRead(CommandLine.read(words, list(LabCLI.subcommands()), dict(classes)))
+                OnlyRead(CommandLine.read(words, classes))
         except ReadError:
             continue
         except Exception as error:
@@ -129,17 +112,25 @@ def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, st
         print(sentence, flush=True)
 
 
+def read_values(text: str) -> list[Any]:
+    """The values of a key, parted by the commas of a YAML list: ``[64],[64,8]`` are two.
+
+    Raises:
+        LabError: when one of them is empty or no YAML.
+    """
+    empty = LabError(f'--grid has an empty value in "{text}": write null or "" where you mean it.')
+    if not text.strip() or text.rstrip().endswith(","):
+        raise empty
+    try:
+        return yaml.safe_load(f"[{text}]")
+    except yaml.YAMLError as error:
+        if re.search(r"^\s*,|,\s*,", text):
+            raise empty from None
+        raise LabError(f'--grid has a value in "{text}" that is no YAML: {str(error).splitlines()[0]}.') from error
+
+
 def _read_word(word: str, classes: Mapping[str, str]) -> tuple[str, list[Any]]:
     key, equals, text = word.removeprefix("--").partition("=")
     if not equals or not key:
         raise LabError(f'--grid takes key=value,value, such as model.net.depth=1,2,4, but "{word}" has no =.')
-    values = split_values(text)
-    if not all(values):
-        raise LabError(f'--grid has an empty value in "{word}": write null or "" where you mean it.')
-    try:
-        read = [yaml.safe_load(value) for value in values]
-    except yaml.YAMLError as error:
-        raise LabError(
-            f'--grid has a value in "{word}" that is no valid YAML: {str(error).splitlines()[0]}.'
-        ) from error
-    return key, [classes.get(value, value) if isinstance(value, str) else value for value in read]
+    return key, [classes.get(value, value) if isinstance(value, str) else value for value in read_values(text)]

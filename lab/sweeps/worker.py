@@ -1,7 +1,6 @@
 """How one run of a sweep is run, in a process that may do others after it."""
 
 import contextlib
-import importlib
 import os
 import signal
 import sys
@@ -27,13 +26,12 @@ class Told:
             raise KeyboardInterrupt
 
 
-def perform(folder: SweepFolder, number: int, rooms: list[str], told: Told) -> str:
+def perform(folder: SweepFolder, number: int, told: Told) -> str:
     """Do a run that has begun, go on with it where it was stopped before, and note how it ended.
 
     Args:
         folder: the sweep.
         number: which of its runs.
-        rooms: packages whose public classes are known by their short names.
         told: the handler of SIGTERM.
 
     Returns:
@@ -42,7 +40,7 @@ def perform(folder: SweepFolder, number: int, rooms: list[str], told: Told) -> s
     run, log = folder.runs[number], folder.log(number)
     told.running = True
     began = folder.status(number).get("checkpoint")
-    status, run_dir = run_one(run.words_from(Path(began) if began else None), rooms, log, append=True)
+    status, run_dir = run_one(run.words_from(Path(began) if began else None), log, append=True)
     told.running = False
     if status == 0:
         folder.end(number, "done", run=str(run_dir), score=score_of(run_dir, run.metric))
@@ -53,7 +51,7 @@ def perform(folder: SweepFolder, number: int, rooms: list[str], told: Told) -> s
     return state
 
 
-def run_one(words: list[str], rooms: list[str], log: Path, append: bool = False) -> tuple[int, Path | None]:
+def run_one(words: list[str], log: Path, append: bool = False) -> tuple[int, Path | None]:
     """Run ``train.py`` with these words in this process, which says all to a log file; its status and its run folder.
 
     The status is that of ``train.py``, 2 after an error that it has no sentence for.
@@ -70,7 +68,7 @@ def run_one(words: list[str], rooms: list[str], log: Path, append: bool = False)
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         try:
-            status = train(words, [importlib.import_module(room) for room in rooms])
+            status = train(words)
         except SystemExit as stopped:
             status = stopped.code if isinstance(stopped.code, int) else 1
         except KeyboardInterrupt:

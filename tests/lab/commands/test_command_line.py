@@ -2,11 +2,9 @@
 
 from lab.commands.command_line import CommandLine
 
-COMMANDS = ["fit", "test"]
-
 
 def read(*words: str, classes=None) -> CommandLine:
-    return CommandLine.read(list(words), COMMANDS, classes or {})
+    return CommandLine.read(words, classes or {})
 
 
 def config_at(folder, name: str):

@@ -1,7 +1,10 @@
 """The command line: help, two processes that score and train as one."""
 
 import re
+import subprocess
+import sys
 
+import pytest
 from interrupted import run_together
 from running import DIGITS, ROOT, SMALL
 
@@ -42,3 +45,22 @@ def test_two_processes_train_and_probe_an_autoencoder(lab):
     for name in ("probe/test_acc", "probe/test_acc_replica_2", "pca/test_acc", "test/loss"):
         two, one = metrics[name][1]
         assert abs(one - two) < 1e-4, name
+
+
+def test_help_fits_a_screen_and_its_examples_can_be_typed(lab):
+    (lab.folder / "configs").symlink_to(ROOT / "configs")
+    for words in ([], ["--help"], ["-h"]):
+        assert lab(*words) == 0
+    assert lab.out.count("\n") <= 24 and max(map(len, lab.out.splitlines())) <= 110
+    examples = [line.split() for line in lab.out.splitlines() if line.startswith("  python train.py fit")]
+    assert len(examples) == 2
+    for example in examples:
+        assert lab(*example[2:], "--print_config") == 0, lab.err
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["fitt"], ["fit", "--config", "configs/vit_digit.yaml"]], ids=["help", "command", "path"]
+)
+def test_what_needs_no_network_imports_none(words):
+    code = f"import sys; from lab.commands.main import main; main({words}); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT)

@@ -41,7 +41,7 @@ def states(jobs: Jobs) -> list[str]:
 
 
 def test_there_are_no_more_processes_than_runs(tmp_path: Path) -> None:
-    jobs = Jobs(SweepFolder(tmp_path, [Run("one", [])]), [], 4)
+    jobs = Jobs(SweepFolder(tmp_path, [Run("one", [])]), 4)
     jobs.start()
     assert len(jobs.workers) == 1
 
@@ -85,7 +85,7 @@ def test_a_process_has_all_cores_where_there_is_but_one_run(tmp_path: Path, monk
     workers: list[Any] = []
     monkeypatch.setattr("lab.sweeps.local.share_of_cores", lambda jobs: 8 // jobs)
     monkeypatch.setattr("submitit.LocalExecutor.submit", lambda self, worker: workers.append(worker))
-    LocalJobs(SweepFolder(tmp_path, [Run("one", [])]), [], 4).start()
+    LocalJobs(SweepFolder(tmp_path, [Run("one", [])]), 4).start()
     assert [worker.threads for worker in workers] == [8]
 
 

@@ -33,8 +33,8 @@ def ended_as(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
         words_of_runs: list[list[str]] = []
 
         class Jobs:
-            def __init__(self, folder: SweepFolder, rooms: list[str], jobs: int, *parameters: Any) -> None:
-                assert rooms == ["callbacks", "datamodules", "lit_models", "nets"] and jobs == 1
+            def __init__(self, folder: SweepFolder, jobs: int, *parameters: Any) -> None:
+                assert jobs == 1
                 self.folder = folder
 
             def start(self) -> None:
@@ -158,7 +158,7 @@ def test_sweep_yaml_tells_at_every_moment_how_far_the_runs_are(sweep: Sweep, mon
     told: list[list[str]] = []
 
     class Jobs:
-        def __init__(self, folder: SweepFolder, rooms: list[str], jobs: int) -> None:
+        def __init__(self, folder: SweepFolder, jobs: int) -> None:
             self.folder, self.steps = folder, iter([(0, ""), (0, "done"), (1, ""), (1, "failed")])
 
         def start(self) -> None:
@@ -192,10 +192,9 @@ def test_ctrl_c_before_anything_runs_is_no_traceback(
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    rooms = ModuleType("train")
-    rooms.__dict__.update({"__getattr__": interrupt} if moment == "the imports" else {"ROOMS": ()})
-    monkeypatch.setitem(sys.modules, "train", rooms)
-    monkeypatch.setattr("lab.sweeps.main.main", interrupt)
+    entry = ModuleType("lab.sweeps.main")
+    entry.__dict__["__getattr__" if moment == "the imports" else "main"] = interrupt
+    monkeypatch.setitem(sys.modules, "lab.sweeps.main", entry)
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(ROOT / "sweep.py"), run_name="__main__")
     assert ended.value.code == 130 and capsys.readouterr() == ("", "Stopped by Ctrl-C.\n")

@@ -12,8 +12,7 @@ from running import ROOT
 
 from lab.sweeps.expectations import Experiment
 from lab.sweeps.folder import Run, SweepFolder, new_sweep_path
-from lab.sweeps.reproduce import ROOMS, judged, main
-from train import ROOMS as PACKAGES
+from lab.sweeps.reproduce import judged, main
 
 CONFIG = "configs/autoencoder_digits.yaml"
 QUICK = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 2, "trainer.logger": False, "trainer.callbacks": []}
@@ -47,7 +46,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
         commands: list[list[str]] = []
 
         class Jobs:
-            def __init__(self, folder: SweepFolder, rooms: list[str], jobs: int) -> None:
+            def __init__(self, folder: SweepFolder, jobs: int) -> None:
                 self.folder = folder
 
             def start(self) -> None:
@@ -68,7 +67,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
             def stop(self) -> str:
                 return "Stopping."
 
-        def run_one(words: list[str], rooms: list[str], log: Path) -> tuple[int, None]:
+        def run_one(words: list[str], log: Path) -> tuple[int, None]:
             commands.append(words)
             log.write_text(f"Seed set to 0\n{no_data}\n\n")
             return (130 if ctrl_c else 2 if "Error" in no_data else int(bool(no_data))), None
@@ -88,10 +87,6 @@ def an_experiment(**others: Any) -> Experiment:
 
 def outcomes(budget: str = "reduced") -> dict[str, dict[str, Any]]:
     return json.loads(Path("runs", "reproduce", f"{budget}.json").read_text())["outcomes"]
-
-
-def test_the_rooms_are_those_of_train_py() -> None:
-    assert [package.__name__ for package in PACKAGES] == ROOMS
 
 
 def judgement(folder: Path, logged: str = "", error: str = "", **others: Any) -> Any:

@@ -32,7 +32,7 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlurmJobs:
     monkeypatch.setattr(SlurmJobs, "SECONDS_BETWEEN", 0.0)
     folder = SweepFolder(tmp_path / "sweep_0", [Run(f"run {number}", ["fit"]) for number in range(3)])
     folder.path.mkdir()
-    jobs = SlurmJobs(folder, [], None, {})
+    jobs = SlurmJobs(folder, None, {})
     jobs.ids = {number: f"12_{number}" for number in range(3)}
     folder.begin(0, None)
     folder.end(0, "done")
@@ -112,7 +112,7 @@ def test_a_task_out_of_time_is_requeued_and_goes_on(
     last.touch()
     ends = ["stopped", "done"]
 
-    def perform(folder: SweepFolder, number: int, rooms: list[str], told: object) -> str:
+    def perform(folder: SweepFolder, number: int, told: object) -> str:
         if ends[0] == "stopped":
             signal.raise_signal(signal.SIGUSR2)
             assert told.to_stop
@@ -122,9 +122,9 @@ def test_a_task_out_of_time_is_requeued_and_goes_on(
     monkeypatch.setattr(slurm, "perform", perform)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR2)}
     try:
-        Task(jobs.folder, [])(1)
+        Task(jobs.folder)(1)
         assert (tmp_path / "requeued").read_text() == "requeue 15\n" and jobs.folder.status(1)["checkpoint"] == ""
-        Task(jobs.folder, [])(1)
+        Task(jobs.folder)(1)
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -141,7 +141,7 @@ def test_every_process_of_a_run_on_several_devices_gets_its_words(
     checkpoint = jobs.folder.path / "last.ckpt"
     checkpoint.touch()
     jobs.folder.begin(1, checkpoint)
-    Task(jobs.folder, ["nets"])(1)
+    Task(jobs.folder)(1)
     log = jobs.folder.path / "001_run_1.1.log"
-    assert ran == [(["fit", f"--ckpt_path={checkpoint}"], ["nets"], log)]  # and its status is left to the first
+    assert ran == [(["fit", f"--ckpt_path={checkpoint}"], log)]  # and its status is left to the first
     assert jobs.folder.status(1)["state"] == "running"

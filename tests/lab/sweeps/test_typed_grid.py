@@ -9,9 +9,8 @@ from running import ROOT
 
 from lab.errors import LabError
 from lab.grids import Cell
-from lab.parser import short_names
-from lab.sweeps.typed_grid import check_keys, read_seeds, split_values, typed_grid
-from train import ROOMS
+from lab.packages import ClassPaths
+from lab.sweeps.typed_grid import check_keys, read_seeds, read_values, typed_grid
 
 CLASSES = {"LSTM": "nets.LSTM"}
 VIT = "configs/vit_digits.yaml"
@@ -29,15 +28,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("text", "values"),
     [
-        ("1,2", ["1", "2"]),
-        ("[1,2],[3, 4]", ["[1,2]", "[3, 4]"]),
-        ("{a: 1, b: [2,3]},null", ["{a: 1, b: [2,3]}", "null"]),
-        ('"a,b",\'c,d\',"[,"', ['"a,b"', "'c,d'", '"[,"']),
-        ("1,", ["1", ""]),
+        ("1,2", [1, 2]),
+        ("[1,2],[3, 4]", [[1, 2], [3, 4]]),
+        ("{a: 1, b: [2,3]},null", [{"a": 1, "b": [2, 3]}, None]),
+        ('"a,b",\'c,d\',"[,"', ["a,b", "c,d", "[,"]),
+        ('nets.LSTM,true,1e-3,""', ["nets.LSTM", True, "1e-3", ""]),
     ],
 )
-def test_values_are_split_at_commas_outside_brackets_and_quotes(text: str, values: list[str]) -> None:
-    assert split_values(text) == values
+def test_values_are_parted_at_commas_outside_brackets_and_quotes(text: str, values: list) -> None:
+    assert read_values(text) == values
 
 
 def test_seeds_are_a_range_or_a_list() -> None:
@@ -77,9 +76,10 @@ def test_seeds_alone_are_a_sweep(folder: Path) -> None:
     [
         (["model.net.depth"], None, 'takes key=value,value, .* but "model.net.depth" has no ='),
         (["=1"], None, 'but "=1" has no ='),
-        (["a="], None, 'has an empty value in "a="'),
-        (["a=1,,2"], None, 'has an empty value in "a=1,,2"'),
-        (["a=[1"], None, r'has a value in "a=\[1" that is no valid YAML'),
+        (["a="], None, 'has an empty value in ""'),
+        (["a=1,"], None, 'has an empty value in "1,"'),
+        (["a=1,,2"], None, 'has an empty value in "1,,2"'),
+        (["a=[1"], None, r'has a value in "\[1" that is no YAML'),
         (["a=1", "a=2"], None, "names a twice: give all its values behind one ="),
         (["a=1,1"], None, "states a value twice: a=1,1"),
         (["config=configs/x.yaml,configs/y.yaml"], None, "--grid sweeps no config: a row of a grid file may name one"),
@@ -132,7 +132,7 @@ def test_a_key_or_value_that_no_run_takes_is_told_before_any_starts(
     folder: Path, overrides: dict[str, object], message: str
 ) -> None:
     good = Cell("a", "", {"model.net.depth": 2}, VIT)
-    classes = short_names(ROOMS)
+    classes = ClassPaths()
     check_keys([good, good], 3, classes)
     with pytest.raises(LabError, match=message):
         check_keys([good, Cell("b", "", overrides, VIT)], None, classes)
@@ -141,7 +141,7 @@ def test_a_key_or_value_that_no_run_takes_is_told_before_any_starts(
 
 def test_what_cells_leave_out_is_told_once_before_any_starts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cells = [Cell(str(k), "", {"data": "datamodules.KarateClubDataModule"}, VIT) for k in range(2)]
-    check_keys(cells, None, short_names(ROOMS))
+    check_keys(cells, None, ClassPaths())
     told = (
         "Left out, since data is datamodules.KarateClubDataModule now: data.{}, data.batch_size, data.val_fraction.\n"
     )

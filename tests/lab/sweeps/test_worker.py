@@ -18,7 +18,7 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int]], None
     """Puts a function in the place of train.py."""
 
     def replace(function: Callable[[], int]) -> None:
-        monkeypatch.setattr("lab.commands.main.main", lambda words, rooms: function())
+        monkeypatch.setattr("lab.commands.main.main", lambda words: function())
 
     return replace
 
@@ -42,12 +42,12 @@ def test_a_run_says_all_to_its_log_and_leaves_the_process_as_it_was(tmp_path: Pa
         return 0
 
     train(trained)
-    assert run_one(["fit"], ["nets"], log) == (0, Path("runs/x/version_3"))
+    assert run_one(["fit"], log) == (0, Path("runs/x/version_3"))
     assert (dict(os.environ), sys.argv) == before and capfd.readouterr() == ("", "")
     assert sorted(log.read_text().splitlines()) == ["this too", "to the log"]
-    run_one(["fit"], ["nets"], log, append=True)
+    run_one(["fit"], log, append=True)
     assert log.read_text().count("this too") == 2
-    run_one(["fit"], ["nets"], log)
+    run_one(["fit"], log)
     assert log.read_text().count("this too") == 1
 
 
@@ -60,7 +60,7 @@ def test_whatever_a_run_raises_is_a_status(tmp_path: Path, train: Callable, erro
         raise error
 
     train(fail)
-    assert run_one(["fit"], [], tmp_path / "log") == (status, None)
+    assert run_one(["fit"], tmp_path / "log") == (status, None)
 
 
 def test_the_last_line_of_a_log_is_the_last_that_says_anything(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_sigterm_stops_a_run_at_once_where_nobody_else_hears_it(folder: SweepFol
         assert told.to_stop
         told.to_stop = False
         train(lambda: signal.raise_signal(signal.SIGTERM) or 0)
-        assert perform(folder, 0, [], told) == "stopped"
+        assert perform(folder, 0, told) == "stopped"
     finally:
         signal.signal(signal.SIGTERM, before)
     assert folder.status(0)["state"] == "stopped" and folder.status(0)["run"] == ""
@@ -97,7 +97,7 @@ def test_a_run_that_ends_well_has_its_score(folder: SweepFolder, train: Callable
         return 0
 
     train(trained)
-    assert perform(folder, 0, [], Told()) == "done"
+    assert perform(folder, 0, Told()) == "done"
     status = folder.status(0)
     assert (status["state"], status["run"], status["score"]) == ("done", str(run), "test/loss 0.5")
 
