@@ -2,11 +2,12 @@
 
 import csv
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.config_files import config_file
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def run_of_checkpoint(path: Path) -> Path | None:
     return folder if inside else None
 
 
-AT_ONCE = 10.0  # seconds within which a run writes its first files
+DURATION = "duration.yaml"  # how long the fit of a run took
 
 
 def whole_lines(path: Path) -> tuple[list[str], bool]:
@@ -119,19 +120,10 @@ def score_metric(measured: Collection[str], monitor: str = "", preferred: Iterab
     return next(iter([*preferred, *usual, *tested]), None)
 
 
-def fit_minutes(runs: Sequence[Path]) -> str:
-    """The wall-clock of fits, "0.5 min" or "0.5–1.2 min": from the config, before the first step, to the last save.
-
-    A run that was broken off and resumed counts nothing: its config was written again.
-    """
-    times = []
-    for run in runs:
-        typed, first, last = run / "overrides.yaml", run / "config.yaml", run / "checkpoints" / "last.ckpt"
-        if first.is_file() and last.is_file():
-            began = first.stat().st_mtime
-            if not typed.is_file() or began - typed.stat().st_mtime < AT_ONCE:
-                times.append(last.stat().st_mtime - began)
-    span = sorted({f"{seconds / 60:.1f}" for seconds in times}, key=float) or ["?"]
+def fit_minutes(runs: Iterable[Path]) -> str:
+    """The wall-clock of fits, "0.5 min" or "0.5–1.2 min", as they noted it; "? min" where none did."""
+    noted = [config_file(run / DURATION).get("fit_seconds") for run in runs]
+    span = sorted({f"{seconds / 60:.1f}" for seconds in noted if seconds is not None}, key=float) or ["?"]
     return f"{'–'.join(span if len(span) < 2 else (span[0], span[-1]))} min"
 
 

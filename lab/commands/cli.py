@@ -23,6 +23,7 @@ from lab.run_folder import drop_if_empty, new_run_dir, run_of_checkpoint
 from lab.titles import reference_line
 from lab.training.callback_rules import check_callbacks, has_bar
 from lab.training.checkpoint_callback import SparingCheckpoint
+from lab.training.duration import FitTimer
 from lab.training.early_stopping import EarlyStoppingResume
 from lab.training.ending import tell_result, tell_stop
 from lab.training.exact_resume import ExactResume
@@ -174,6 +175,7 @@ class LabCLI(CommandBase):
         minutes = self.option("save_every_minutes")
         self.last = SparingCheckpoint(self.best, minutes, filename="last", save_on_train_epoch_end=True)
         guards: list[Callback] = [ResumableStop(self.last), ExactResume(), EarlyStoppingResume(), FiniteLoss()]
+        guards += [FitTimer()] if self.subcommand == "fit" else []
         self.predictions = PredictionsFile()
         callbacks = [self.predictions] if self.subcommand == "predict" else guards
         if trainer_config.enable_checkpointing is not False:

@@ -1,6 +1,5 @@
 """Run folders, and what a notebook reads from them."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -99,16 +98,14 @@ def test_a_path_below_the_working_directory_is_told_from_there(tmp_path, monkeyp
     assert str(from_here("/elsewhere/x")) == "/elsewhere/x"
 
 
-def test_the_wall_clock_of_a_fit_is_not_that_of_a_resumed_one(tmp_path: Path) -> None:
-    run = tmp_path / "x" / "version_0"
-    (run / "checkpoints").mkdir(parents=True)
-    moments = {"overrides.yaml": 1000, "config.yaml": 1001, "checkpoints/last.ckpt": 1091}
-    for name, moment in moments.items():
-        (run / name).touch()
-        os.utime(run / name, (moment, moment))
-    assert fit_minutes([run]) == "1.5 min"
-    os.utime(run / "config.yaml", (5000, 5000))  # written again as it was resumed, maybe for its test alone
-    assert fit_minutes([run]) == "? min"
+def test_the_wall_clock_of_fits_is_what_they_noted(tmp_path: Path) -> None:
+    runs = [tmp_path / "x" / f"version_{version}" for version in range(3)]
+    for run, noted in zip(runs, ("fit_seconds: 90.0", "fit_seconds: 30.2", ""), strict=True):
+        run.mkdir(parents=True)
+        (run / "duration.yaml").write_text(noted)
+    assert (
+        fit_minutes(runs[:1]) == "1.5 min" and fit_minutes(runs) == "0.5–1.5 min" and fit_minutes(runs[2:]) == "? min"
+    )
 
 
 def test_a_row_that_was_not_written_to_its_end_counts_nothing(tmp_path: Path) -> None:

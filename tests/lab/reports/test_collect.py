@@ -2,7 +2,6 @@
 
 import csv
 import math
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,14 +33,11 @@ def finished_run(
     root: Path, version: int, score: float, ran: dict[str, Any] | None = None, metric: str = "test/acc"
 ) -> None:
     run = root / "x" / f"version_{version}"
-    (run / "checkpoints").mkdir(parents=True)
+    run.mkdir(parents=True)
     (run / "metrics.csv").write_text(f"step,{metric}\n9,{score}\n")
     ran = {"reference": "0.94: the handout"} if ran is None else ran
     (run / "config.yaml").write_text(yaml.safe_dump({**ran, "seed_everything": version}))
-    last = run / "checkpoints" / "last.ckpt"
-    last.touch()
-    os.utime(run / "config.yaml", (1000, 1000))
-    os.utime(last, (1090, 1090))
+    (run / "duration.yaml").write_text("fit_seconds: 90.0")
 
 
 def written(root: Path, grids: Sequence[Grid] = (), **options: Any) -> str:
