@@ -41,7 +41,8 @@ def new_run_dir(root: Path, name: str) -> Path:
 def drop_if_empty(run: Path) -> None:
     """Remove the folder of a run that failed before it measured or saved anything."""
     files = [path for path in run.rglob("*") if path.is_file()]
-    if all(re.fullmatch(r"(hparams|config|overrides)\.yaml|events\.out\.tfevents\..*", path.name) for path in files):
+    notes = r"(hparams|config|overrides|data|evaluation|reference)\.yaml|events\.out\.tfevents\..*"
+    if all(re.fullmatch(notes, path.name) for path in files):
         for path in files:
             path.unlink()
     with suppress(OSError):  # rmdir refuses what is not empty
@@ -63,6 +64,16 @@ def run_of_checkpoint(path: Path) -> Path | None:
     folder = path.parent.parent
     inside = path.parent.name == "checkpoints" and re.fullmatch(r"version_\d+", folder.name)
     return folder if inside else None
+
+
+def owner_of(folder: Path) -> Path:
+    """The run that a folder of results is of: itself, or of ``<run>/evaluations/<name>`` the run."""
+    return folder.parent.parent if folder.parent.name == "evaluations" else folder
+
+
+def evaluations_of(run: Path) -> list[Path]:
+    """What a run gave on other data, from another checkpoint or of a part of the batches: a folder for each."""
+    return sorted(path.parent for path in run.glob("evaluations/*/evaluation.yaml"))
 
 
 AT_ONCE = 10.0  # seconds within which a run writes its first files
@@ -125,7 +136,7 @@ def fit_minutes(runs: Sequence[Path]) -> str:
     A run that was broken off and resumed counts nothing: its config was written again.
     """
     times = []
-    for run in runs:
+    for run in map(owner_of, runs):
         typed, first, last = run / "overrides.yaml", run / "config.yaml", run / "checkpoints" / "last.ckpt"
         if first.is_file() and last.is_file():
             began = first.stat().st_mtime
