@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from lab.config_files import read_config, typed
+from lab.errors import LabError
 from lab.files import written_whole
 from lab.overrides import start_of, values_of
 from lab.references import changes_data
@@ -20,14 +21,19 @@ LONGEST = 100  # characters of the name of a folder
 
 
 def evaluation_of(
-    command: str, run: Path, checkpoint: Path, config: Mapping[str, Any], typed_keys: Mapping[str, Any], held: str | None
+    command: str,
+    run: Path,
+    checkpoint: Path | None,
+    config: Mapping[str, Any],
+    typed_keys: Mapping[str, Any],
+    held: str | None,
 ) -> dict[str, Any]:
     """In what a result is another than the run's own: the content of ``evaluation.yaml``, empty where in nothing.
 
     Args:
         command: validate, test or predict.
         run: the run folder.
-        checkpoint: the weights.
+        checkpoint: the weights; None for those at the end of training.
         config: the arguments of the command.
         typed_keys: the values that were typed, by their keys.
         held: the fingerprint of the files of data; None where there are none.
@@ -41,8 +47,8 @@ def evaluation_of(
     if command == "test":
         plain = {re.sub(r"\.(init_args|class_path)(?=\.|$)", "", key) for key in typed_keys}
         values = values_of({"model": config["model"], "trainer": {"precision": config["trainer"].get("precision")}})
-        asked = [key for key in values if key == "trainer.precision" or _is_of_network(key, plain)]
-        words |= {key: values[key] for key in asked if key in ran and ran[key] != values[key]}
+        asked = [key for key in values if key in ran and _is_tested_with(key, plain)]
+        words |= {key: values[key] for key in asked if ran[key] != values[key]}
     limit = f"trainer.{LIMITS[command]}"
     part, stated = config["trainer"].get(LIMITS[command]), start_of(run).stated.get(limit)
     if part not in (None, stated) and not (isinstance(part, float) and part == 1.0):
@@ -74,6 +80,23 @@ def note(folder: Path, name: str, content: Mapping[str, Any]) -> None:
         part.write_text(yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
+def note_data(run: Path, data: Mapping[str, Any]) -> None:
+    """Write what the data of a run hold, once.
+
+    Raises:
+        LabError: when a run that is resumed has noted that it had other data.
+    """
+    noted = read_data(run)
+    known = noted.get("fingerprint") and data.get("fingerprint")
+    if known and noted["fingerprint"] != data["fingerprint"]:
+        raise LabError(
+            f"the files of data are others than those that {run} has trained on: give their place with --data.root, or "
+            f"leave --ckpt_path out and fit anew."
+        )
+    if not noted and not (run / "checkpoints" / "last.ckpt").is_file():  # else an older version has begun it
+        note(run, "data.yaml", data)
+
+
 def why_another(folder: Path, evaluation: Mapping[str, Any]) -> str:
     """A sentence on where a result goes, and why not to its run."""
     words = " ".join(f"--{key} {typed(value)}" for key, value in evaluation.get("words", {}).items())
@@ -83,9 +106,9 @@ def why_another(folder: Path, evaluation: Mapping[str, Any]) -> str:
     )
 
 
-def _of_checkpoint(run: Path, checkpoint: Path) -> dict[str, Any]:
+def _of_checkpoint(run: Path, checkpoint: Path | None) -> dict[str, Any]:
     usual = newest_checkpoint([run])
-    if usual is None or checkpoint.resolve() == usual.resolve():
+    if None in (usual, checkpoint) or checkpoint.resolve() == usual.resolve():
         return {}
     own = checkpoint.stem in ("best", "last") and checkpoint.resolve().parent == usual.resolve().parent
     return {"ckpt_path": checkpoint.stem if own else str(checkpoint)}
@@ -109,5 +132,7 @@ def _of_files(run: Path, ran: Mapping[str, Any], config: Mapping[str, Any], held
     return bool(held) and "data.root" in ran and root is not None and ran["data.root"] != root
 
 
-def _is_of_network(key: str, typed_keys: set[str]) -> bool:
-    return key in typed_keys and key.startswith("model.") and not re.match(r"model\.(optimizer|scheduler)", key)
+def _is_tested_with(key: str, typed_keys: set[str]) -> bool:
+    """Whether a key was typed that changes what a test measures of the same weights."""
+    of_network = key.startswith("model.") and not re.match(r"model\.(optimizer|scheduler)", key)
+    return key in typed_keys and (of_network or key == "trainer.precision")

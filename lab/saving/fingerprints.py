@@ -1,4 +1,4 @@
-"""What a run notes of its data: which they are, how many, and a fingerprint of their files that costs next to nothing."""
+"""What a run notes of its data: which they are, how many, and a fingerprint of their files that costs little."""
 
 import gzip
 import hashlib
