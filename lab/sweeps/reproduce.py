@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.commands import command_line
 from lab.errors import LabError, nearest
 from lab.files import written_whole
 from lab.grids import FIRST
@@ -93,7 +94,7 @@ def _reproduce(experiments: list[Experiment], arguments: argparse.Namespace) -> 
     judge = Judge(experiments, root, ROOT / f"{budget}.json", keep=bool(arguments.only))
     if not (judge.look_for_data() and judge.run(arguments.jobs)):
         left = [experiment.name for experiment in experiments if experiment.name not in judge.outcomes]
-        again = " ".join(["python -m lab.sweeps.reproduce", *(["--full"] if arguments.full else []), "--only", *left])
+        again = command_line("-m", "lab.sweeps.reproduce", *(["--full"] if arguments.full else []), "--only", *left)
         print("Stopped; the runs that finished are kept." + (f" What is left: {again}" if left else ""))
         return 130
     counts = {status: sum(outcome.status == status for outcome in judge.outcomes.values()) for status in WORDS}

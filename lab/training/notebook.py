@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.commands import command_line
 from lab.config_files import read_config
 from lab.errors import LabError
 from lab.files import HOUSE
@@ -42,7 +43,7 @@ def load_or_train(
     run = _newest(HOUSE / root, name, "best")
     if run is None:
         command = ["train.py", "fit", "--config", str(config), "--trainer.default_root_dir", str(root), *words]
-        print("$ python " + " ".join(command), flush=True)
+        print("$", command_line(*command), flush=True)
         subprocess.run([sys.executable, *command], cwd=HOUSE, check=False)
         run = _newest(HOUSE / root, name)
     if run is None:
