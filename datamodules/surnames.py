@@ -89,6 +89,7 @@ class SurnamesDataModule(InMemoryDataModule):
             raise ValueError(f"num_written must be at least 1, but it is {num_written}.")
         if num_written is not None and names is not None:
             raise ValueError("names are for a classifier to read and num_written is for a generator: leave one out.")
+        self.reads_files = source == "files"
         self.source, self.languages, self.deduplicate = source, languages, deduplicate
         self.fractions = {"test": test_fraction, "val": val_fraction}
         self.names, self.num_written = names, num_written

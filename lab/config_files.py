@@ -1,11 +1,17 @@
 """The YAML files of experiments and of their runs: read as plain values, and told by name where they are damaged."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lab.errors import LabError, nearest
+
+
+def owner_of(folder: Path) -> Path:
+    """The run that a folder of results is of: itself, or of ``<run>/evaluations/<name>`` the run."""
+    return folder.parent.parent if folder.parent.name == "evaluations" else folder
 
 
 def check_config(config: str) -> None:
@@ -48,7 +54,7 @@ def read_config(run: Path) -> dict[str, Any]:
     Raises:
         LabError: when the file is damaged.
     """
-    path = run / "config.yaml"
+    path = owner_of(run) / "config.yaml"
     config = config_file(path)
     if path.is_file() and not config:
         raise LabError(f"{path} is empty, where what repeats the run should be: restore it, or fit anew.")
@@ -61,7 +67,7 @@ def read_overrides(run: Path) -> dict[str, Any] | None:
     Raises:
         LabError: when the file is damaged.
     """
-    path = run / "overrides.yaml"
+    path = owner_of(run) / "overrides.yaml"
     if not path.is_file():
         return None
     given = config_file(path)
@@ -71,3 +77,33 @@ def read_overrides(run: Path) -> dict[str, Any] | None:
             f"{', '.join(map(str, given)) or 'nothing'}: restore it, or fit anew."
         )
     return given
+
+
+def read_evaluation(folder: Path) -> dict[str, Any]:
+    """What a result of a run is of that is not the run's own, from its ``evaluation.yaml``; empty for the run's own."""
+    return config_file(folder / "evaluation.yaml") if owner_of(folder) != folder else {}
+
+
+def typed(value: Any) -> str:
+    """A value as one types it, without the quotes that a shell may need.
+
+    A word stands as it is, whatever YAML makes of it: ``train.py`` would take quotes around it for part of it.
+    """
+    if isinstance(value, str):
+        return value
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
+
+
+def within(stated: Any, ran: Any) -> bool:
+    """Whether what a config states is part of what ran, where defaults have been filled in."""
+    if isinstance(stated, dict) and isinstance(ran, dict):
+        return all(key in ran and within(value, ran[key]) for key, value in stated.items())
+    if isinstance(stated, list) and isinstance(ran, list):
+        return len(stated) == len(ran) and all(map(within, stated, ran))
+    return as_number(stated) == as_number(ran)
+
+
+def as_number(value: Any) -> Any:
+    """YAML 1.1 takes 1e-3 for a word, the command line for a number."""
+    is_number = isinstance(value, str) and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", value)
+    return float(value) if is_number else value

@@ -8,15 +8,17 @@ from typing import Any
 
 import yaml
 
-from lab.config_files import check_config, config_file, read_config, read_overrides
+from lab.callback_values import callback_words, stated_callbacks
+from lab.config_files import check_config, config_file, read_config, read_overrides, typed, within
 from lab.errors import LabError, nearest
-from lab.overrides import FREE, read_word, typed, values_of
+from lab.overrides import FREE, read_word, values_of
 from lab.run_folder import read_metrics, run_versions
 
 FIRST = "first "  # before a metric: its first value instead of its last
 UNSWEPT = {
     "test_after_fit": "every run of a grid is tested",
     "trainer.default_root_dir": "the runs of a grid are looked for in runs/",
+    "trainer.limit_test_batches": "every run of a grid is tested on all of its test split",
     "ckpt_path": "a run begins afresh, or where it was broken off",
 }
 KEYS = ("title", "config", "metrics", "columns", "rows", "seeds", "curves", "references", "versus")
@@ -208,8 +210,10 @@ def _own_seed(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> int:
 
 def _states(config: dict[str, Any], overrides: Mapping[str, Any], ran: dict[str, Any]) -> bool:
     """Whether a config with these overrides states what ran, but for what repeats of an experiment may differ in."""
-    stated = {key: value for key, value in values_of(config).items() if not _replaced(key, overrides)}
-    return _within(stated, values_of(ran))
+    values, of_run = values_of(config), values_of(ran)
+    callbacks = stated_callbacks(values.get("trainer.callbacks"), dict(overrides))
+    stated = {key: value for key, value in values.items() if not _replaced(key, overrides)}
+    return within(stated, of_run) and not callback_words(callbacks, of_run.get("trainer.callbacks"))
 
 
 def _binding(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,12 +225,3 @@ def _replaced(key: str, overrides: Mapping[str, Any]) -> bool:
     """Whether a value of the config may be another in a run with these overrides: it, or the class it belongs to."""
     free = FREE.match(key) and key != "trainer.callbacks"  # a probe has its settings there
     return bool(free) or any(key == other or key.startswith(f"{other}.") for other in overrides)
-
-
-def _within(stated: Any, ran: Any) -> bool:
-    """Whether what a config states is part of what ran, where defaults have been filled in."""
-    if isinstance(stated, dict) and isinstance(ran, dict):
-        return all(key in ran and _within(value, ran[key]) for key, value in stated.items())
-    if isinstance(stated, list) and isinstance(ran, list):
-        return len(stated) == len(ran) and all(map(_within, stated, ran))
-    return stated == ran

@@ -3,20 +3,24 @@
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-from lab.config_files import config_file, read_config, read_overrides
+from lab.callback_values import callback_words, telling
+from lab.config_files import as_number, config_file, owner_of, read_config, read_evaluation, read_overrides, typed
+from lab.directions import MONITOR, mode_of
+from lab.repeats import PROCESSES, SHOWN, data_notes, process_words, read_data
 from lab.run_folder import from_here
 
-# What may differ between repeats of an experiment: their seeds, and where, how and how talkatively they ran.
+# What may differ between repeats of an experiment: their seeds, and where, how and how talkatively they ran. What
+# callbacks, processes and files of data make of a run is compared by what they do (``_words_of``), not by their values.
 FREE = re.compile(
-    r"(seed_everything|data\.seed|data\.root|reference|ckpt_path|test_after_fit|compile|monitor|monitor_mode|"
-    r"save_every_minutes|"
-    r"trainer\.(accelerator|devices|num_nodes|strategy|logger|callbacks|log_every_n_steps|default_root_dir|enable_\w+))$"
+    r"(seed_everything|data\.seed|data\.root|reference|ckpt_path|test_after_fit|compile|save_every_minutes|"
+    r"trainer\.(accelerator|strategy|logger|log_every_n_steps|default_root_dir|limit_predict_batches|"
+    r"callbacks(\+|\..+)?|enable_(progress_bar|model_summary|autolog_hparams)))$"
 )
 
 
@@ -28,11 +32,13 @@ class Variant:
         name: the name of its config, which the folder of its runs has.
         config: the path of its config file; empty where none was typed.
         overrides: what is typed behind it, further config files first; empty where the file states all.
+        evaluation: what is typed to test it otherwise than it is tested; empty for the result of its runs.
     """
 
     name: str
     config: str
     overrides: str
+    evaluation: str = ""
 
     @property
     def is_usual(self) -> bool:
@@ -41,16 +47,20 @@ class Variant:
 
     @property
     def label(self) -> str:
-        return f"{self.name if self.is_usual else self.config}{self.overrides}"
+        tested = f", tested with {self.evaluation}" if self.evaluation else ""
+        return f"{self.name if self.is_usual else self.config}{self.overrides}{tested}"
 
     @property
     def command(self) -> str:
         config = f" --config {shlex.quote(self.config)}" if self.config else ""
+        if self.evaluation:
+            words, mark, note = self.overrides.partition(" # data ")
+            return f"python train.py test{config}{words} {self.evaluation}{mark}{note}"
         return f"python train.py fit{config}{self.overrides}"
 
 
-class _Start(NamedTuple):
-    """How a run began: its config file, those layered over it, what they state, and what was typed."""
+class Start(NamedTuple):
+    """How a run began: its config file, those layered over it, what they state, and what was typed beside them."""
 
     config: str
     layers: list[str]
@@ -68,21 +78,47 @@ def variants_of(runs: Sequence[Path]) -> list[Variant]:
     Args:
         runs: run folders; what was typed for those without ``overrides.yaml`` is not known.
     """
-    starts, ran = [_start_of(run) for run in runs], [values_of(read_config(run)) for run in runs]
+    starts, ran = [start_of(run) for run in runs], [told_values(read_config(run)) for run in runs]
     variants = []
     for run, start, values in zip(runs, starts, ran, strict=True):
-        keys = {key for key, value in start.stated.items() if key in values and values[key] != value}
-        keys |= start.typed.keys() - start.stated.keys()
+        stated = told_values({"monitor": MONITOR, **start.stated})
+        keys = {key for key, value in stated.items() if key in values and values[key] != value}
+        keys |= start.typed.keys() - stated.keys()
         for other, known in zip(starts, ran, strict=True):
             if other.config == start.config:
-                unstated = values.keys() & known.keys() - start.stated.keys()
+                unstated = values.keys() & known.keys() - stated.keys()
                 chosen = {**start.typed, **other.typed}
                 keys |= {key for key in unstated if values[key] != known[key] and not _is_within(key, chosen)}
-        words = [("config", layer) for layer in start.layers if _matters(layer)]
-        words += [(key, typed(values.get(key, start.typed.get(key)))) for key in sorted(_binding(keys))]
-        told = "".join(f" --{key} {shlex.quote(value)}" for key, value in words)
-        variants.append(Variant(run.parent.name, start.config, told))
-    return variants
+        told = _words_of(run, start, values, keys)
+        variants.append(Variant(owner_of(run).parent.name, start.config, told, _evaluation_of(run)))
+    typed_roots = [start.typed.get("data.root") for start in starts]
+    notes = data_notes(runs, variants, typed_roots)
+    return [replace(variant, overrides=variant.overrides + note) for variant, note in zip(variants, notes, strict=True)]
+
+
+def _words_of(run: Path, start: "Start", values: dict[str, Any], keys: set[str]) -> str:
+    """What is typed behind its config file to repeat a run, where ``keys`` are those whose values differ."""
+    words = [f"--config {shlex.quote(layer)}" for layer in start.layers if _matters(layer, start)]
+    # A test of a part is a result of its own, but was its run's when a run noted no data yet.
+    passed_over = {*PROCESSES, "trainer.limit_test_batches"} if read_data(run) else {*PROCESSES}
+    for key in sorted({*_binding(keys)} - passed_over):
+        value = values.get(key, start.typed.get(key))
+        if key == "monitor_mode" and value is None:  # as the metric's name says, though the file may state another
+            value = mode_of(str(values.get("monitor"))) if start.stated.get(key) else None
+        if key != "monitor_mode" or value:
+            words.append(f"--{key} {shlex.quote(typed(value))}")
+    words += process_words(run, start.stated, values)
+    given = start.typed.get("trainer.callbacks+", start.typed.get("trainer.callbacks"))
+    callbacks = callback_words(start.stated.get("trainer.callbacks"), values.get("trainer.callbacks"), given)
+    words += map(shlex.quote, callbacks) if "trainer.callbacks" in values else []
+    return "".join(f" {word}" for word in words)
+
+
+def _evaluation_of(folder: Path) -> str:
+    """What is typed for a result that is not its run's own, and which files of data it is on where nothing was."""
+    of = read_evaluation(folder)
+    words = [f"--{key} {shlex.quote(typed(value))}" for key, value in of.get("words", {}).items()]
+    return " ".join([*words, *([f"# data {of['data'][:SHOWN]}"] if of.get("data") else [])])
 
 
 def usual_config(name: str) -> str:
@@ -95,7 +131,7 @@ def values_of(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in config.items():
         name = prefix if key in ("class_path", "init_args") else f"{prefix}.{key}".lstrip(".")
-        value = _number(value)
+        value = as_number(value)
         inner = isinstance(value, dict) and (
             key in ("init_args", "trainer") or {"class_path", "init_args"} & set(value)
         )
@@ -103,14 +139,12 @@ def values_of(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return values
 
 
-def typed(value: Any) -> str:
-    """A value as one types it, without the quotes that a shell may need.
-
-    A word stands as it is, whatever YAML makes of it: ``train.py`` would take quotes around it for part of it.
-    """
-    if isinstance(value, str):
-        return value
-    return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
+def told_values(config: dict[str, Any]) -> dict[str, Any]:
+    """``values_of`` a config, with a ``monitor_mode`` only where it is not what the metric's name says."""
+    values = values_of(config)
+    if "monitor_mode" in values and values["monitor_mode"] == mode_of(str(values.get("monitor", MONITOR))):
+        values["monitor_mode"] = None
+    return values
 
 
 def read_word(text: str) -> Any:
@@ -121,7 +155,9 @@ def read_word(text: str) -> Any:
         return text
 
 
-def _start_of(run: Path) -> _Start:
+def start_of(run: Path) -> Start:
+    """How a run began; one that repeats another by its ``config.yaml`` began as that did."""
+    run = owner_of(run)
     given = read_overrides(run)
     if given is None:
         return _begun(usual_config(run.parent.name), [], {})
@@ -133,19 +169,22 @@ def _start_of(run: Path) -> _Start:
     origin = Path(config).parent
     is_saved = Path(config).name == "config.yaml" and re.fullmatch(r"version_\d+", origin.name)
     if is_saved and origin.resolve() != run.resolve():  # the run repeats another
-        first = _start_of(origin)
+        first = start_of(origin)
         return _begun(first.config, [*first.layers, *layers], {**first.typed, **values})
     return _begun(config, layers, values)
 
 
-def _begun(config: str, layers: list[str], values: dict[str, Any]) -> _Start:
+def _begun(config: str, layers: list[str], values: dict[str, Any]) -> Start:
     files = [values_of(config_file(file)) for file in (config, *layers)]
-    return _Start(config, layers, {key: value for stated in files for key, value in stated.items()}, values)
+    return Start(config, layers, {key: value for stated in files for key, value in stated.items()}, values)
 
 
-def _matters(layer: str) -> bool:
+def _matters(layer: str, start: Start) -> bool:
     """Whether a config file states more than what repeats may differ in, or may have done so when it was there."""
-    return not Path(layer).is_file() or bool(_binding(values_of(config_file(layer))))
+    values, main = values_of(config_file(layer)), values_of(config_file(start.config))
+    callbacks = [telling(of.get("trainer.callbacks")) for of in (values, main)]
+    others = "trainer.callbacks" in values and callbacks[0] != callbacks[1]
+    return not Path(layer).is_file() or bool(_binding(values)) or others
 
 
 def _binding(keys: Iterable[str]) -> list[str]:
@@ -155,9 +194,3 @@ def _binding(keys: Iterable[str]) -> list[str]:
 def _is_within(key: str, others: Iterable[str]) -> bool:
     """Whether a key is one of others, or of the class that one of them chooses."""
     return any(key == other or key.startswith(f"{other}.") for other in others)
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 takes 1e-3 for a word, the command line for a number."""
-    is_number = isinstance(value, str) and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", value)
-    return float(value) if is_number else value

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.config_files import config_file
+from lab.config_files import config_file, owner_of
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def new_run_dir(root: Path, name: str) -> Path:
 def drop_if_empty(run: Path) -> None:
     """Remove the folder of a run that failed before it measured or saved anything."""
     files = [path for path in run.rglob("*") if path.is_file()]
-    if all(re.fullmatch(r"(hparams|config|overrides)\.yaml|events\.out\.tfevents\..*", path.name) for path in files):
+    notes = r"(hparams|config|overrides|data|evaluation|reference)\.yaml|events\.out\.tfevents\..*"
+    if all(re.fullmatch(notes, path.name) for path in files):
         for path in files:
             path.unlink()
     with suppress(OSError):  # rmdir refuses what is not empty
@@ -67,6 +68,11 @@ def run_of_checkpoint(path: Path) -> Path | None:
 
 
 DURATION = "duration.yaml"  # how long the fit of a run took
+
+
+def evaluations_of(run: Path) -> list[Path]:
+    """What a run gave on other data, from another checkpoint or of a part of the batches: a folder for each."""
+    return sorted(path.parent for path in run.glob("evaluations/*/evaluation.yaml"))
 
 
 def whole_lines(path: Path) -> tuple[list[str], bool]:
@@ -122,7 +128,7 @@ def score_metric(measured: Collection[str], monitor: str = "", preferred: Iterab
 
 def fit_minutes(runs: Iterable[Path]) -> str:
     """The wall-clock of fits, "0.5 min" or "0.5–1.2 min", as they noted it; "? min" where none did."""
-    noted = [config_file(run / DURATION).get("fit_seconds") for run in runs]
+    noted = [config_file(owner_of(run) / DURATION).get("fit_seconds") for run in runs]
     span = sorted({f"{seconds / 60:.1f}" for seconds in noted if seconds is not None}, key=float) or ["?"]
     return f"{'–'.join(span if len(span) < 2 else (span[0], span[-1]))} min"
 

@@ -9,18 +9,16 @@ from typing import Any, ClassVar, Literal
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lab.commands.command_line import CommandLine
 from lab.commands.dropped_keys import dropped_keys
 from lab.commands.void_flags import refuse_void
 from lab.commands.watchers import best_mode, contradictions, parse
-from lab.config_files import read_config, read_overrides
+from lab.config_files import read_config
 from lab.directions import MONITOR
 from lab.errors import LabError
 from lab.run_folder import drop_if_empty, new_run_dir, run_of_checkpoint
-from lab.titles import reference_line
 from lab.training.callback_rules import check_callbacks, has_bar
 from lab.training.checkpoint_callback import SparingCheckpoint
 from lab.training.duration import FitTimer
@@ -30,9 +28,10 @@ from lab.training.exact_resume import ExactResume
 from lab.training.guards import EpochLines, FiniteLoss, ProgressBar, ResumableStop
 from lab.training.lightning_internals import CommandBase
 from lab.training.loading import load_checkpoint
-from lab.training.loggers import EventLogger, RunLogger, name_project
+from lab.training.loggers import loggers_of, name_project
 from lab.training.predictions import PredictionsFile
 from lab.training.requeue import requeued_checkpoint
+from lab.training.results import results_folder, tell_results
 from lab.training.resume_target import checkpoint_path, compare_models, refuse_resplit, refuse_restored, saved_model
 from lab.training.signals import AgreedStop, CtrlC
 from lab.training.trainer import LabTrainer, SaveConfig, rank, rank_zero_print
@@ -100,7 +99,7 @@ class LabCLI(CommandBase):
         elif config.ckpt_path == "last":
             rank_zero_print(f"No run of {self.run_name} has a last checkpoint yet: starting afresh.")
         self.config[command].ckpt_path = None if path is None else str(path)
-        self.run_dir = self._choose_run_dir(command, path, root)
+        self.run_dir = self.results = self._choose_run_dir(command, path, root)
 
     def _take_from(self, path: Path, command: str) -> None:
         of_default = command != "fit" and self.config[command].ckpt_path is None and path.name == "last.ckpt"
@@ -162,13 +161,15 @@ class LabCLI(CommandBase):
             raise
 
     def _tidy(self) -> None:
-        if self.subcommand != "download":
-            drop_if_empty(self.run_dir)
+        for folder in (self.results, self.run_dir) if self.subcommand != "download" else ():
+            drop_if_empty(folder)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         if self.subcommand == "download":
             return LabTrainer(logger=False, barebones=True)
         trainer_config = self.option("trainer", of_instances=True)
+        if self.subcommand != "fit":
+            self._choose_results(self.subcommand, self.option("ckpt_path"))
         monitor, mode = (self.option(key) for key in ("monitor", "monitor_mode"))
         mode = best_mode(self.subcommand == "fit", monitor, mode)
         self.best = SparingCheckpoint(filename="best", monitor=monitor, mode=mode, auto_insert_metric_name=False)
@@ -186,20 +187,15 @@ class LabCLI(CommandBase):
         callbacks += [] if own else [ProgressBar() if bar else EpochLines()]
         self.trainer_defaults["callbacks"] = callbacks
         return super().instantiate_trainer(
-            logger=self._loggers(trainer_config.logger),
+            logger=loggers_of(self.results, self.first_step, trainer_config.logger),
             enable_progress_bar=bar,
             default_root_dir=str(self.run_dir),  # where Lightning keeps what SLURM's requeuing needs
             **kwargs,
         )
 
-    def _loggers(self, logger: Any) -> list[Logger]:
-        """The run's own logger first, then those of the config; TensorBoard when it names none."""
-        folder, name = self.run_dir.parent, self.run_dir.name
-        place = {"save_dir": folder.parent, "name": folder.name, "version": name, "first_step": self.first_step}
-        own = RunLogger(**place)
-        if logger is None or logger is True:
-            logger = EventLogger(**place, default_hp_metric=False)
-        return [own, *(logger if isinstance(logger, list) else [logger] if logger else [])]
+    def _choose_results(self, command: str, checkpoint: str | None) -> None:
+        config, typed = self.config[self.subcommand].as_dict(), self.command_line.typed["values"]
+        self.results = results_folder(command, self.run_dir, checkpoint, config, typed, self.datamodule)
 
     def run_command(self, run: Callable[[], None]) -> None:
         try:
@@ -229,14 +225,16 @@ class LabCLI(CommandBase):
         if self.option("test_after_fit"):
             if checkpoint is None:
                 rank_zero_print("There is no checkpoint to test: the weights at the end of training are tested.")
+            self._choose_results("test", checkpoint)
+            if self.results != self.run_dir:
+                logger = self.option("trainer", of_instances=True).logger
+                self.trainer.loggers = loggers_of(self.results, self.trainer.global_step, logger)
             self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=checkpoint, weights_only=True)
             self.after_test()
 
     def after_test(self) -> None:
         """Print the result beside what it should meet."""
-        if reference := self.option("reference"):
-            rank_zero_print(reference_line(reference, read_overrides(self.run_dir), self.command_line.typed))
-        rank_zero_print(f"Run folder: {self.run_dir}")
+        tell_results(self.results, self.command_line.typed["values"])
 
     def after_predict(self) -> None:
         if self.predictions.path:

@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+from lab.printed_commands import command_line
 from lab.run_folder import read_metrics, run_versions
 
 CONFIG = "configs/vit_digits.yaml"
@@ -18,7 +19,7 @@ def main() -> int:
     started = time.perf_counter()
     for command in ("fit", "test"):
         words = [sys.executable, "train.py", command, "--config", CONFIG]
-        print("$ python " + " ".join(words[1:]), flush=True)
+        print("$", command_line(*words[1:]), flush=True)
         if status := _wait(subprocess.Popen(words)):
             return status
     seconds = time.perf_counter() - started

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab.config_files import read_config
+from lab.config_files import owner_of, read_config
 from lab.directions import more_is_better
 from lab.files import written_whole
 from lab.grids import FIRST, Grid
 from lab.machine import machine
 from lab.overrides import Variant
+from lab.references import reference_of
 from lab.reports.grid_tables import grid_study, grid_table
 from lab.reports.markdown import Results, escaped, merge, read_results
 from lab.reports.reading import readable, whole_run
@@ -24,9 +25,8 @@ from lab.reports.studies import (
     replica_values,
     score_name,
     spread_of,
-    stated_reference,
 )
-from lab.run_folder import fit_minutes, read_metrics
+from lab.run_folder import evaluations_of, fit_minutes, read_metrics
 
 COLUMNS = ("study", "row", "column", "metric", "label", "mean", "std", "count", "best", "reference_value", "reference")
 
@@ -69,9 +69,10 @@ def read_finished(runs: Sequence[Path], root: Path, grids: Sequence[Grid] = ()) 
     studies = [study for grid in grids if (study := grid_study(grid, root))]
     results = {cell.name: _first_metric(grid) for grid in grids for cell in grid.cells}
     used = {run.resolve() for of in studies for run in of.all_runs}
-    others = [run for run in runs if (run / "metrics.csv").is_file() and run.resolve() not in used]
+    folders = [folder for run in runs for folder in (run, *evaluations_of(run))]
+    others = [run for run in folders if (run / "metrics.csv").is_file() and run.resolve() not in used]
     tested = [run for run in others if readable(whole_run, run) and score_name([run])]
-    outside = [run for run in tested if run.parent.name not in results]
+    outside = [run for run in tested if owner_of(run).parent.name not in results]
     return Finished(outside, studies, [run for run in tested if run not in outside], results)
 
 
@@ -121,9 +122,10 @@ def write_tables(studies: Sequence[Study], path: Path) -> None:
                 std = spread_of(cell.values)
                 mean = statistics.fmean(cell.values)
                 measured = (mean, "" if std is None else std, len(cell.values), int(cell.best))
-                held = reference_value(study.reference) if cell.metric == study.reference_metric else None
+                reference = study.reference_for(cell)
+                held = reference_value(reference) if cell.metric == study.reference_metric else None
                 about = (study.name, cell.row, cell.column or "", cell.metric, cell.label)
-                writer.writerow([*about, *measured, "" if held is None else held, study.reference])
+                writer.writerow([*about, *measured, "" if held is None else held, reference])
 
 
 def reference_value(reference: str) -> float | None:
@@ -140,7 +142,7 @@ def _row(variant: Variant, folders: list[Path]) -> list[str]:
     mean, std = statistics.fmean(scores), spread_of(scores)
     spread = "" if std is None else f" ± {std:{digits}}"
     seeds = ", ".join(_seeds(run, len(repeats[run])) for run in sorted(repeats, key=_first_seed))
-    reference = stated_reference(variant.config, folders[-1])
+    reference = reference_of(folders[-1]).text or "–"
     held, more = reference_value(reference) if score in SCORES else None, more_is_better(score)
     if held is not None and (mean < held if more else mean > held):
         spread += f" ({'below' if more else 'above'} the reference)"

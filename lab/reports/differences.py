@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.config_files import read_config
-from lab.overrides import FREE, typed, values_of
+from lab.callback_values import telling
+from lab.config_files import read_config, read_evaluation, typed
+from lab.overrides import FREE, values_of
 
 LONGEST = 80  # characters of a value
 ABSENT = "–"
@@ -22,12 +23,18 @@ def differences(experiments: Sequence[tuple[str, Path]]) -> tuple[list[str], lis
     Returns:
         the keys, none where nothing differs, and the rows.
     """
-    configs = [
-        (name, {key: _told(value) for key, value in values_of(read_config(run)).items()}) for name, run in experiments
-    ]
+    configs = [(name, {key: _told(value) for key, value in _values(run).items()}) for name, run in experiments]
     keys = sorted({key for _, values in configs for key in values if not FREE.match(key)})
     differing = [key for key in keys if len({values.get(key, ABSENT) for _, values in configs}) > 1]
     return differing, [[name, *(values.get(key, ABSENT) for key in differing)] for name, values in configs]
+
+
+def _values(run: Path) -> dict[str, Any]:
+    """The values of a run, of its callbacks those that tell it apart, and of an evaluation what it was tested with."""
+    values = values_of(read_config(run))
+    callbacks = telling(values.pop("trainer.callbacks", None), values.get("trainer.callbacks"))
+    names = [str(entry.get("class_path")).rpartition(".")[2] for entry in callbacks]
+    return {**values, **read_evaluation(run).get("words", {}), "callbacks": ", ".join(names) or ABSENT}
 
 
 def _told(value: Any) -> str:

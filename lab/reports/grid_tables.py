@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab.config_files import config_file
 from lab.grids import FIRST, Grid
 from lab.machine import machine
+from lab.printed_commands import command_line
 from lab.reports.markdown import escaped
 from lab.reports.significance import compare_means
-from lab.reports.studies import Logged, Measured, Study, replica_values, with_best
+from lab.reports.studies import Logged, Measured, Study, references_of, replica_values, with_best
 from lab.run_folder import fit_minutes, read_metrics
 
 
@@ -27,10 +27,10 @@ def grid_study(grid: Grid, root: Path) -> Study | None:
     rows = [_row(grid, row, runs) for row in grid.rows]
     first = next(iter(grid.metrics))
     by_row = {row[0].row: next(cell.values for cell in row if cell.metric == first) for row in rows}
-    reference = str(config_file(grid.config).get("reference") or "–")
-    command, name = f"python sweep.py {grid.path}", Path(grid.path).stem
+    reference, each = references_of(runs)
+    command, name = command_line("sweep.py", str(grid.path)), Path(grid.path).stem
     notes = _tests(grid.versus, by_row)
-    return Study(name, grid.title, with_best(rows, runs), runs, reference, command, notes, reference_metric=first)
+    return Study(name, grid.title, with_best(rows, runs), runs, reference, command, notes, first, each)
 
 
 def grid_table(study: Study) -> str:

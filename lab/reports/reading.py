@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab.config_files import read_config, read_overrides
+from lab.config_files import owner_of, read_config, read_evaluation, read_overrides
 from lab.errors import LabError
+from lab.printed_commands import command_line
+from lab.repeats import read_data
 from lab.reports.studies import score_name
-from lab.run_folder import from_here, read_metrics, run_versions
+from lab.run_folder import evaluations_of, from_here, read_metrics, run_versions
 
 Read = TypeVar("Read")
 
@@ -28,9 +30,9 @@ def whole_run(run: Path) -> Path:
     Raises:
         LabError: when one of them is damaged, or there is no ``config.yaml``.
     """
-    if not (run / "config.yaml").is_file():
+    if not (owner_of(run) / "config.yaml").is_file():
         raise LabError(f"{run} has no config.yaml, so that nobody knows what ran: restore it, or fit anew.")
-    read_config(run), read_overrides(run), read_metrics(run)
+    read_config(run), read_overrides(run), read_metrics(run), read_data(run), read_evaluation(run)
     return run
 
 
@@ -60,9 +62,10 @@ def named_runs(paths: Sequence[Path]) -> list[Path]:
 
 
 def _tested_run(run: Path) -> Path:
-    if not (run / "metrics.csv").is_file() or not score_name([run]):
-        config = run / "config.yaml"
-        raise LabError(f"{run} has not been tested: run `python train.py test --config {config}` first.")
+    folders = [folder for folder in (run, *evaluations_of(run)) if (folder / "metrics.csv").is_file()]
+    if not any(score_name([folder]) for folder in folders):
+        command = command_line("train.py", "test", "--config", str(run / "config.yaml"))
+        raise LabError(f"{run} has not been tested: run `{command}` first.")
     return run
 
 

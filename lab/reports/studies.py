@@ -8,9 +8,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from lab.config_files import config_file, read_config
+from lab.config_files import owner_of, read_config, read_evaluation
 from lab.directions import more_is_better
 from lab.overrides import Variant, values_of, variants_of
+from lab.references import reference_of
+from lab.repeats import read_data
 from lab.run_folder import read_metrics, score_metric
 
 ROUNDING = 1e-20  # what is left of an exact 0 in float64
@@ -68,6 +70,7 @@ class Study:
         command: what one types to run it.
         notes: sentences on the table.
         reference_metric: the metric that the reference is of; empty where it is of none of the table.
+        references: what each row and column is held against; the study's reference where one is not listed.
     """
 
     name: str
@@ -78,6 +81,11 @@ class Study:
     command: str
     notes: list[str] = field(default_factory=list)
     reference_metric: str = ""
+    references: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def reference_for(self, cell: Measured) -> str:
+        """What a cell of the table is held against; "–" where that is nothing."""
+        return self.references.get((cell.row, cell.column or ""), self.reference)
 
     @property
     def all_runs(self) -> list[Path]:
@@ -165,12 +173,12 @@ def repeats_of(runs: Iterable[Path]) -> dict[Variant, list[Path]]:
     """
     by_name: dict[str, list[Path]] = {}
     for run in runs:
-        by_name.setdefault(run.parent.name, []).append(run)
+        by_name.setdefault(owner_of(run).parent.name, []).append(run)
     groups: dict[Variant, list[Path]] = {}
     for folders in by_name.values():
         for folder, variant in zip(folders, variants_of(folders), strict=True):
             groups.setdefault(variant, []).append(folder)
-    order = sorted(groups, key=lambda of: (of.name, not of.is_usual, of.config, of.overrides))
+    order = sorted(groups, key=lambda of: (of.name, not of.is_usual, of.config, of.overrides, of.evaluation))
     return {variant: list({_seeds(run): run for run in groups[variant]}.values()) for variant in order}
 
 
@@ -193,9 +201,22 @@ def experiment_studies(runs: Sequence[Path], results: Mapping[str, tuple[str, st
     return [_study(name, variants, (results or {}).get(name)) for name, variants in of_name.items()]
 
 
-def stated_reference(config: str, run: Path) -> str:
-    """What the results of a config are held against: as its file says now, as a run was told where there is none."""
-    return str(config_file(config).get("reference") or read_config(run).get("reference") or "–")
+def references_of(runs: Mapping[tuple[str, str], list[Path]]) -> tuple[str, dict[tuple[str, str], str]]:
+    """What a study is held against, and what each of its experiments is; "–" stands for nothing.
+
+    Where they are held against different things, the study says which experiment against which.
+
+    Args:
+        runs: the run folders by row and column.
+    """
+    each = {key: reference_of(folders[-1]).text or "–" for key, folders in runs.items() if folders}
+    about: dict[str, list[str]] = {}
+    for key, reference in each.items():
+        about.setdefault(reference, []).append(cell_name(*key))
+    stated = {reference: names for reference, names in about.items() if reference != "–"}
+    if len(about) <= 1:
+        return next(iter(about), "–"), each
+    return "; ".join(f"{text} ({', '.join(names)})" for text, names in stated.items()) or "–", each
 
 
 def _study(name: str, variants: Mapping[Variant, list[Path]], result: tuple[str, str] | None) -> Study:
@@ -205,14 +226,16 @@ def _study(name: str, variants: Mapping[Variant, list[Path]], result: tuple[str,
     held = result[0] if result else metric if metric in SCORES else ""
     found = {(_row_name(variant, first), ""): folders for variant, folders in variants.items()}
     rows = [[_measured(row, metric, label, folders)] for (row, _), folders in found.items()]
-    reference, command = stated_reference(first.config, everything[-1]), replace(first, overrides="").command
-    return Study(name, name, with_best(rows, found), found, reference, command, _description(first.config), held)
+    (reference, each), command = references_of(found), replace(first, overrides="", evaluation="").command
+    about = (reference, command, _description(first.config), held, each)
+    return Study(name, name, with_best(rows, found), found, *about)
 
 
 def _row_name(variant: Variant, first: Variant) -> str:
     """A row of the study whose command has the config of its first variant."""
-    of_another = f"--config {variant.config}{variant.overrides}"
-    return (variant.overrides.strip() or "as the config states") if variant.config == first.config else of_another
+    row = variant.overrides.strip() or "as the config states"
+    row = row if variant.config == first.config else f"--config {variant.config}{variant.overrides}"
+    return f"{row}, tested with {variant.evaluation}" if variant.evaluation else row
 
 
 def _description(config: str) -> list[str]:
@@ -231,5 +254,7 @@ def _measured(row: str, metric: str, label: str, folders: list[Path]) -> Measure
 def _data_of(run: Path) -> str:
     """What data a run was measured on, but for its seed, its place and its batches."""
     values: dict[str, Any] = values_of({"data": read_config(run).get("data") or {}})
+    values |= {f"data.{key}": value for key, value in read_evaluation(run).items()}
+    values["data.files"] = read_data(run).get("fingerprint")
     free = ("data.seed", "data.root", "data.batch_size", "data.eval_batch_size")
     return repr(sorted((key, repr(value)) for key, value in values.items() if key not in free))

@@ -1,7 +1,6 @@
 """The entry of sweep.py: a grid of experiments, here or on a cluster, and what came of each run."""
 
 import argparse
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from lab.files import written_whole
 from lab.grids import FIRST, Cell, Grid, read_grid
 from lab.packages import ClassPaths
 from lab.parser import Parser
+from lab.printed_commands import command_line
 from lab.sweeps.folder import Run, SweepFolder, new_sweep_path, refuse_running, stopped_runs
 from lab.sweeps.jobs import Jobs, work_off
 from lab.sweeps.local import LocalJobs
@@ -50,7 +50,7 @@ def main(typed: Sequence[str]) -> int:
         runs, total = _runs(grid, missing), len(grid.cells) * max(1, len(grid.seeds))
         print(f"{grid.title}: {total} runs, {total - len(missing)} of them finished.", flush=True)
         for run in runs if arguments.dry_run else ():
-            print(shlex.join(["python", "train.py", *run.words_from(run.checkpoint)]))
+            print(command_line("train.py", *run.words_from(run.checkpoint)))
         if arguments.dry_run or not runs:
             return 0
         folder = SweepFolder(new_sweep_path(ROOT / grid.name), runs)
@@ -90,7 +90,7 @@ def _about(grid: Grid, typed: Sequence[str], finished: int) -> dict[str, Any]:
     """What is swept, for sweep.yaml."""
     return {
         "title": grid.title,
-        "command": shlex.join(["python", "sweep.py", *typed]),
+        "command": command_line("sweep.py", *typed),
         "config": grid.config,
         **{key: value for key in ("columns", "rows", "seeds") if (value := getattr(grid, key)) and value != {"": {}}},
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -123,7 +123,7 @@ def _write_summary(folder: SweepFolder, about: dict[str, Any]) -> None:
     runs = []
     for run, status in zip(folder.runs, folder.statuses(), strict=True):
         known = {key: status[key] for key in ("run", "score", "error", "seconds") if status.get(key)}
-        command = shlex.join(["python", "train.py", *run.words])
+        command = command_line("train.py", *run.words)
         runs.append({"name": run.name, "command": command, "state": status["state"], **known})
     with written_whole(folder.path / "sweep.yaml") as part:
         content = yaml.safe_dump({**about, "runs": runs}, allow_unicode=True, sort_keys=False, width=10**6)

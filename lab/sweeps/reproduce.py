@@ -15,6 +15,7 @@ from lab.files import written_whole
 from lab.grids import FIRST
 from lab.machine import machine
 from lab.parser import Parser
+from lab.printed_commands import command_line
 from lab.run_folder import read_metrics
 from lab.sweeps.expectations import Experiment, read_experiments
 from lab.sweeps.folder import Run, SweepFolder, new_sweep_path, refuse_running, stopped_runs
@@ -92,7 +93,7 @@ def _reproduce(experiments: list[Experiment], arguments: argparse.Namespace) -> 
     judge = Judge(experiments, root, ROOT / f"{budget}.json", keep=bool(arguments.only))
     if not (judge.look_for_data() and judge.run(arguments.jobs)):
         left = [experiment.name for experiment in experiments if experiment.name not in judge.outcomes]
-        again = " ".join(["python -m lab.sweeps.reproduce", *(["--full"] if arguments.full else []), "--only", *left])
+        again = command_line("-m", "lab.sweeps.reproduce", *(["--full"] if arguments.full else []), "--only", *left)
         print("Stopped; the runs that finished are kept." + (f" What is left: {again}" if left else ""))
         return 130
     counts = {status: sum(outcome.status == status for outcome in judge.outcomes.values()) for status in WORDS}

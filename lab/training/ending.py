@@ -6,6 +6,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lab.errors import LabError
+from lab.printed_commands import command_line
 from lab.training.trainer import rank_zero_print
 
 
@@ -42,7 +43,8 @@ def tell_result(trainer: Trainer, best: ModelCheckpoint, run: Path, first_step: 
         rank_zero_print(instead if checkpoint else "No checkpoint is kept.")
     rank_zero_print(f"Run folder: {run}")
     if checkpoint:
-        rank_zero_print(f"Test it: python train.py test --config {run / 'config.yaml'} --ckpt_path {checkpoint}")
+        command = command_line("train.py", "test", "--config", str(run / "config.yaml"), "--ckpt_path", checkpoint)
+        rank_zero_print(f"Test it: {command}")
     return checkpoint
 
 
@@ -51,6 +53,7 @@ def tell_stop(trainer: Trainer, run: Path, cause: str, fitting: bool) -> None:
     last = run / "checkpoints" / "last.ckpt"
     if fitting and last.is_file():
         rank_zero_print(f"Stopped by {cause} at step {trainer.global_step}; {last} is saved.")
-        rank_zero_print(f"Resume it: python train.py fit --config {run / 'config.yaml'} --ckpt_path {last}")
+        command = command_line("train.py", "fit", "--config", str(run / "config.yaml"), "--ckpt_path", str(last))
+        rank_zero_print(f"Resume it: {command}")
     else:
         rank_zero_print(f"Stopped by {cause}.")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from lab.files import written_whole
@@ -127,6 +127,21 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, Any]], bool]:
     lines, torn = whole_lines(path)
     rows = csv.DictReader(lines)
     return list(rows.fieldnames or []), [{key: row[key] for key in row if key and row[key]} for row in rows], torn
+
+
+def loggers_of(folder: Path, first_step: int, logger: Any) -> list[Logger]:
+    """The logger that owns a folder of results first, then those of the config; TensorBoard when it names none.
+
+    Args:
+        folder: a run folder, or that of one of its evaluations.
+        first_step: the step of the checkpoint that a command starts from.
+        logger: ``trainer.logger`` of the configuration, built.
+    """
+    place = {"save_dir": folder.parent.parent, "name": folder.parent.name, "version": folder.name}
+    own = RunLogger(**place, first_step=first_step)
+    if logger is None or logger is True:
+        logger = EventLogger(**place, first_step=first_step, default_hp_metric=False)
+    return [own, *(logger if isinstance(logger, list) else [logger] if logger else [])]
 
 
 def name_project(logger: Any, name: str, folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lab.config_files import read_config
 from lab.errors import LabError
 from lab.files import HOUSE
+from lab.printed_commands import command_line
 from lab.run_folder import run_versions
 from lab.training.loading import load_checkpoint
 from lab.training.resume_target import newest_checkpoint
@@ -42,7 +43,7 @@ def load_or_train(
     run = _newest(HOUSE / root, name, "best")
     if run is None:
         command = ["train.py", "fit", "--config", str(config), "--trainer.default_root_dir", str(root), *words]
-        print("$ python " + " ".join(command), flush=True)
+        print("$", command_line(*command), flush=True)
         subprocess.run([sys.executable, *command], cwd=HOUSE, check=False)
         run = _newest(HOUSE / root, name)
     if run is None:

@@ -11,9 +11,10 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from lab.files import written_whole
 from lab.run_folder import run_dir
 from lab.training.checkpoint_callback import WholeFiles
+from lab.training.evaluations import note, note_data
+from lab.training.fingerprints import describe_data
 from lab.training.lightning_internals import (
     PredictionLoop,
     filter_results,
@@ -70,7 +71,8 @@ class SharedPredictionLoop(PredictionLoop):
 class SaveConfig(SaveConfigCallback):
     """Saves what repeats the run: the whole configuration, less the checkpoint that it was resumed from.
 
-    Beside it, once, ``overrides.yaml``: the config files and the values that were typed.
+    Beside it, once, ``overrides.yaml``, the config files and the values that were typed, and ``data.yaml``, what the
+    data hold.
     """
 
     def __init__(
@@ -78,15 +80,16 @@ class SaveConfig(SaveConfigCallback):
     ) -> None:
         config = config.clone()
         config.pop("ckpt_path", None)
-        self.overrides = overrides
+        self.overrides, self.data = overrides, config.data.as_dict()
         super().__init__(parser, config, overwrite=True, **kwargs)
 
     def save_config(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         folder = run_dir(trainer)  # trainer.log_dir would wait for the other processes, which do not come here
-        path = None if folder is None else folder / "overrides.yaml"
-        if path and not path.exists():  # a resumed run is still what it was started as
-            with written_whole(path) as part:
-                part.write_text(yaml.safe_dump(self.overrides, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        if folder is None:
+            return
+        if not (folder / "overrides.yaml").exists():  # a resumed run is still what it was started as
+            note(folder, "overrides.yaml", self.overrides)
+        note_data(folder, describe_data(trainer.datamodule, self.data, trainer.world_size))
 
     def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         if stage == "fit":

@@ -1,0 +1,72 @@
+"""What a result is held against: a reference belongs to a config, its data and its rule of selection."""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lab.callback_values import callback_words
+from lab.config_files import config_file, read_config, read_evaluation
+from lab.directions import MONITOR
+from lab.overrides import start_of, told_values, values_of
+from lab.repeats import read_data
+
+# What changes no data that are tested on: their order, and how they are served and varied in training.
+SAME_DATA = re.compile(r"\.(batch_size|eval_batch_size|num_neighbors|augmentation(\..+)?|num_written|names)$")
+SELECTION = re.compile(
+    r"(monitor|monitor_mode|trainer\.(enable_checkpointing|limit_val_batches|check_val_every_n_epoch|"
+    r"val_check_interval))$"
+)
+
+
+class Reference(NamedTuple):
+    """A reference; where it is empty although a config states one, why."""
+
+    text: str
+    why_none: str = ""
+
+
+def reference_of(folder: Path) -> Reference:
+    """What a result is held against: what was typed, else what its config states for these data and this selection.
+
+    Args:
+        folder: a run folder, or that of one of its evaluations.
+    """
+    start = start_of(folder)
+    if told := config_file(folder / "reference.yaml").get("reference") or start.typed.get("reference"):
+        return Reference(str(told))
+    files = [config_file(file) for file in (start.config, *start.layers)]
+    last = max((number for number, file in enumerate(files) if file.get("reference")), default=None)
+    told = files[last]["reference"] if last is not None else None
+    if told is None and not Path(start.config).is_file():  # the file is gone, but the run was told
+        told = read_config(folder).get("reference")
+    if not told:
+        return Reference("")
+    about = {key: value for file in files[: (last or 0) + 1] for key, value in values_of(file).items()}
+    if other := _of_evaluation(folder) or _others(folder, about, start):
+        return Reference("", f"none for this result: the config's is not about {', '.join(other)}")
+    return Reference(str(told))
+
+
+def changes_data(key: str) -> bool:
+    """Whether a key chooses the data that are tested on; their place and the seed of their split do not."""
+    is_data = re.match(r"data(\.|$)", key) and key not in ("data.root", "data.seed")
+    return bool(is_data) and not SAME_DATA.search(key)
+
+
+def _others(folder: Path, about: dict[str, Any], start: Any) -> list[str]:
+    """The keys of data and selection in which a run is another than the files that state its reference."""
+    ran, stated = told_values(read_config(folder)), told_values({"monitor": MONITOR, **about})
+    later = {**start.stated, **start.typed}  # as typed, or stated by files after the one that states the reference
+    keys = {key for key, value in stated.items() if key in ran and ran[key] != value}
+    keys |= {key for key in later.keys() - stated.keys() if ran.get(key) is not None}
+    others = [key for key in sorted(keys) if changes_data(key) or SELECTION.match(key)]
+    data = read_data(folder)
+    if "data.root" in start.typed and data.get("fingerprint") and data["fingerprint"] != data.get("usual"):
+        others.append("data.root")
+    ran_callbacks = ran.get("trainer.callbacks", about.get("trainer.callbacks"))
+    return others + ["trainer.callbacks"] * bool(callback_words(about.get("trainer.callbacks"), ran_callbacks))
+
+
+def _of_evaluation(folder: Path) -> list[str]:
+    of = read_evaluation(folder)
+    return [*of.get("words", {}), *(["these files of data"] if of.get("data") else [])]

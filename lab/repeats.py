@@ -1,0 +1,68 @@
+"""What makes two runs of one config no repeats of each other though nothing else was typed: processes and data."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.config_files import config_file, owner_of
+
+PROCESSES = ("trainer.devices", "trainer.num_nodes")  # each process has a batch of its own
+SHOWN = 8  # digits of a fingerprint
+
+
+def read_data(run: Path) -> dict[str, Any]:
+    """What a run noted of its data in ``data.yaml``; empty for a run of before, of which that is not known."""
+    return config_file(owner_of(run) / "data.yaml")
+
+
+def process_words(run: Path, stated: Mapping[str, Any], ran: Mapping[str, Any]) -> list[str]:
+    """What one types for as many processes as a run had, where its config states others.
+
+    Args:
+        run: its folder.
+        stated: the values of its config files.
+        ran: its own values.
+    """
+    told = read_data(run).get("processes") or _count(ran)
+    if told is None or told == (_count(stated) or 1):
+        return []
+    nodes = ran.get(PROCESSES[1]) if isinstance(ran.get(PROCESSES[1]), int) else 1
+    strategy = str(ran.get("trainer.strategy", "auto"))
+    words = [f"--{PROCESSES[0]} {told // nodes}", *([f"--{PROCESSES[1]} {nodes}"] if nodes > 1 else [])]
+    return words + ([f"--trainer.strategy {shlex.quote(strategy)}"] if strategy != "auto" else [])
+
+
+def data_notes(runs: Sequence[Path], variants: Sequence[Any], roots: Sequence[Any]) -> list[str]:
+    """For each run, what tells its files of data from those of the other runs of its variant; mostly nothing.
+
+    The same files in another place are the same data. Where the place was typed and the files are not known to be those
+    of the place that the config states, it is told; otherwise, where files were changed in their place, a fingerprint.
+
+    Args:
+        runs: run folders.
+        variants: what is typed for each, apart from its data.
+        roots: the place of its data that was typed for each, or None.
+    """
+    known = [read_data(run) for run in runs]
+    notes = []
+    for data, variant, root in zip(known, variants, roots, strict=True):
+        alike = [(of, at) for of, other, at in zip(known, variants, roots, strict=True) if other == variant]
+        usual = {of["fingerprint"] for of, at in alike if at is None and of.get("fingerprint")}
+        held = data.get("fingerprint")
+        if not held:
+            notes.append("")
+        elif root is not None and held not in usual | {data.get("usual")}:
+            first = next(at for of, at in alike if at is not None and of.get("fingerprint") == held)
+            notes.append(f" --data.root {shlex.quote(str(first))}")
+        else:
+            notes.append(f" # data {held[:SHOWN]}" if len(usual) > 1 else "")
+    return notes
+
+
+def _count(values: Mapping[str, Any]) -> int | None:
+    """How many processes a configuration states, where it does so by numbers."""
+    devices, nodes = values.get(PROCESSES[0]), values.get(PROCESSES[1]) or 1
+    devices = len(devices) if isinstance(devices, list) else devices
+    devices = int(devices) if isinstance(devices, str) and devices.isdecimal() else devices
+    return devices * nodes if isinstance(devices, int) and isinstance(nodes, int) and devices > 0 else None

@@ -1,0 +1,138 @@
+"""A test on other data, of another checkpoint or of a part of the batches is another result than its run's own."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.config_files import read_config, typed
+from lab.errors import LabError
+from lab.files import written_whole
+from lab.overrides import start_of, values_of
+from lab.references import changes_data
+from lab.repeats import SHOWN, read_data
+from lab.training.resume_target import newest_checkpoint
+
+LIMITS = {"validate": "limit_val_batches", "test": "limit_test_batches", "predict": "limit_predict_batches"}
+LONGEST = 100  # characters of the name of a folder
+
+
+def evaluation_of(
+    command: str,
+    run: Path,
+    checkpoint: Path | None,
+    config: Mapping[str, Any],
+    typed_keys: Mapping[str, Any],
+    held: str | None,
+) -> dict[str, Any]:
+    """In what a result is another than the run's own: the content of ``evaluation.yaml``, empty where in nothing.
+
+    Args:
+        command: validate, test or predict.
+        run: the run folder.
+        checkpoint: the weights; None for those at the end of training.
+        config: the arguments of the command.
+        typed_keys: the values that were typed, by their keys.
+        held: the fingerprint of the files of data; None where there are none.
+
+    Returns:
+        ``words``, what is typed for it, and ``data``, the fingerprint of the files where they are others.
+    """
+    ran = values_of(read_config(run))
+    words = _of_checkpoint(run, checkpoint) if command != "validate" else {}
+    words |= _of_data(ran, values_of({"data": config["data"]}) if "data" in ran else {}, typed_keys)
+    if command == "test":
+        plain = {re.sub(r"\.(init_args|class_path)(?=\.|$)", "", key) for key in typed_keys}
+        values = values_of({"model": config["model"], "trainer": {"precision": config["trainer"].get("precision")}})
+        asked = [key for key in values if key in ran and _is_tested_with(key, plain)]
+        words |= {key: values[key] for key in asked if ran[key] != values[key]}
+    limit = f"trainer.{LIMITS[command]}"
+    part, stated = config["trainer"].get(LIMITS[command]), start_of(run).stated.get(limit)
+    if part not in (None, stated) and not (isinstance(part, float) and part == 1.0):
+        words[limit] = part
+    files = _of_files(run, ran, config, held)
+    words |= {"data.root": config["data"]["init_args"]["root"]} if files and "data.root" in typed_keys else {}
+    return {**({"words": words} if words else {}), **({"data": held} if files and held else {})}
+
+
+def evaluation_folder(run: Path, evaluation: Mapping[str, Any]) -> Path:
+    """``<run>/evaluations/<name>``, the same for the same evaluation; the run itself where it is its own."""
+    if not evaluation:
+        return run
+    words = dict(evaluation.get("words", {}))
+    if "data" in evaluation:
+        words["data"] = evaluation["data"][:SHOWN]
+        words.pop("data.root", None)  # the same files in another place are the same data
+    parts = [f"{key.removeprefix('trainer.')}={typed(value)}" for key, value in words.items()]
+    whole = ",".join(parts).replace("ckpt_path=", "")
+    name = re.sub(r"[^\w.,=+-]+", "_", whole).strip(".")
+    if name != whole or len(name) > LONGEST:
+        name = f"{name[:LONGEST]}-{hashlib.sha256(whole.encode()).hexdigest()[:SHOWN]}"
+    return run / "evaluations" / name
+
+
+def note(folder: Path, name: str, content: Mapping[str, Any]) -> None:
+    """Write a note of a run or of an evaluation, such as ``data.yaml``."""
+    with written_whole(folder / name) as part:
+        part.write_text(yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
+def note_data(run: Path, data: Mapping[str, Any]) -> None:
+    """Write what the data of a run hold, once.
+
+    Raises:
+        LabError: when a run that is resumed has noted that it had other data.
+    """
+    noted = read_data(run)
+    known = noted.get("fingerprint") and data.get("fingerprint")
+    if known and noted["fingerprint"] != data["fingerprint"]:
+        raise LabError(
+            f"the files of data are others than those that {run} has trained on: give their place with --data.root, or "
+            f"leave --ckpt_path out and fit anew."
+        )
+    if not noted and not (run / "checkpoints" / "last.ckpt").is_file():  # else an older version has begun it
+        note(run, "data.yaml", data)
+
+
+def why_another(folder: Path, evaluation: Mapping[str, Any]) -> str:
+    """A sentence on where a result goes, and why not to its run."""
+    words = " ".join(f"--{key} {typed(value)}" for key, value in evaluation.get("words", {}).items())
+    return (
+        f"Written to {folder}: with {words or 'other files of data'} this is another result than that of the run, "
+        f"which is kept as it is."
+    )
+
+
+def _of_checkpoint(run: Path, checkpoint: Path | None) -> dict[str, Any]:
+    usual = newest_checkpoint([run])
+    if None in (usual, checkpoint) or checkpoint.resolve() == usual.resolve():
+        return {}
+    own = checkpoint.stem in ("best", "last") and checkpoint.resolve().parent == usual.resolve().parent
+    return {"ckpt_path": checkpoint.stem if own else str(checkpoint)}
+
+
+def _of_data(ran: Mapping[str, Any], values: Mapping[str, Any], typed_keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of data that are others than the run's; of another class those that were typed."""
+    if values and values["data"] != ran["data"]:
+        plain = {re.sub(r"\.(init_args|class_path)(?=\.|$)", "", key) for key in typed_keys}
+        return {key: value for key, value in values.items() if key == "data" or (key in plain and key != "data.root")}
+    keys = [key for key in values if (changes_data(key) or key == "data.seed") and key in ran]
+    return {key: values[key] for key in keys if ran[key] != values[key]}
+
+
+def _of_files(run: Path, ran: Mapping[str, Any], config: Mapping[str, Any], held: str | None) -> bool:
+    """Whether the files of data are others than those of the run; of an old one, which noted none, by their place."""
+    noted = read_data(run)
+    if noted:
+        return bool(held and noted.get("fingerprint") and held != noted["fingerprint"])
+    root = (config["data"].get("init_args") or {}).get("root")
+    return bool(held) and "data.root" in ran and root is not None and ran["data.root"] != root
+
+
+def _is_tested_with(key: str, typed_keys: set[str]) -> bool:
+    """Whether a key was typed that changes what a test measures of the same weights."""
+    of_network = key.startswith("model.") and not re.match(r"model\.(optimizer|scheduler)", key)
+    return key in typed_keys and (of_network or key == "trainer.precision")
