@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from datamodules.graphs import GraphDataModule
+from datamodules.node_batches import NodeDataModule
 from datamodules.node_splits import draw_per_class
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ CLUBS = ("Mr. Hi", "Officer")
 LABELS = ("club", "greedy_modularity", "communities")
 
 
-class KarateClubDataModule(GraphDataModule):
+class KarateClubDataModule(NodeDataModule):
     """Who sides with whom in a karate club; a member's features say nothing but who it is (the identity matrix).
 
     "An Information Flow Model for Conflict and Fission in Small Groups" (Zachary, 1977),

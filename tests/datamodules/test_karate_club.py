@@ -86,7 +86,8 @@ def test_both_leave_members_without_a_role() -> None:
 ERRORS = {
     r'labels must be one of club, greedy_modularity, communities, but it is "clubs"\.': {"labels": "clubs"},
     r"greedy_modularity is of two communities, not 4: set data\.labels to communities\.": {
-        "labels": "greedy_modularity", "num_communities": 4,
+        "labels": "greedy_modularity",
+        "num_communities": 4,
     },
     r"num_communities must be 2 or 4, but it is 3\.": {"num_communities": 3},
     r"no node is left to test: give test_nodes, or num_labeled_per_class, or both\.": {"test_nodes": None},
