@@ -39,8 +39,8 @@ class GraphDataModule(NodeDataModule):
         dataset: the class path of a data set, instead of ``path``.
         dataset_args: the arguments of its constructor; ``root`` is ``ARCHLAB_DATA``/<Class> where it has none.
         directed: whether messages go from the source to the target alone, or, by default, both ways.
-        split: "public" for the one that comes with the graph, its number in 0 … K − 1 where it has K, "random" for one
-            that is drawn; the public one where there is one, else a random one, when None.
+        split: "public" for the one that comes with the graph, or where none does a random one, which is told; its number
+            in 0 … K − 1 where the graph has K; "random" for one that is drawn.
         val_fraction: share of each class that validates in a random split, in (0, 1).
         test_fraction: share of each class that tests in a random split, in (0, 1), with ``val_fraction`` below 1.
         label_column: of ``nodes.csv``.
@@ -71,7 +71,7 @@ class GraphDataModule(NodeDataModule):
         dataset: str | None = None,
         dataset_args: dict[str, Any] | None = None,
         directed: bool = False,
-        split: int | str | None = None,
+        split: int | str = "public",
         val_fraction: float = 0.2,
         test_fraction: float = 0.2,
         label_column: str = "label",
@@ -105,9 +105,9 @@ class GraphDataModule(NodeDataModule):
         self.class_names = file.class_names or self.class_names
         self._join_both_ways(graph)
         has_masks = graph.get("train_mask") is not None
-        if self.split == "public" and not has_masks:
-            raise LabError("data.split is public, but the graph comes with no split: add one, or set it to random.")
         if graph.get("y") is not None and (self.split == "random" or not has_masks):
+            if self.split != "random":
+                rank_zero_info("The graph comes with no split: one is drawn by the seed, from each class its share.")
             generator = torch.Generator().manual_seed(self.seed)
             for name, mask in zip(MASKS, draw_fractions(graph.y.view(-1), *self.fractions, generator), strict=True):
                 graph[name] = mask
