@@ -107,10 +107,12 @@ def known_of_nodes(data: Any) -> dict[str, Any]:
     }
 
 
-def inputs_of(pl_module: LightningModule, graph: Any) -> tuple[Tensor, Tensor]:
-    """The features (N, I) and the edges (2, E) of a graph where the network is, in its precision."""
+def inputs_of(pl_module: LightningModule, graph: Any) -> tuple[Tensor, ...]:
+    """The features (N, I), edges (2, E) and, where the task reads them, weights (E,), where the network is."""
     parameter = next(pl_module.parameters())
-    return graph.x.to(parameter.device, parameter.dtype), graph.edge_index.to(parameter.device)
+    inputs = graph.x.to(parameter.device, parameter.dtype), graph.edge_index.to(parameter.device)
+    weights = getattr(graph, "edge_weight", None) if getattr(pl_module, "reads_weights", False) else None
+    return inputs if weights is None else (*inputs, weights.to(parameter.device, parameter.dtype))
 
 
 def embed_nodes(pl_module: LightningModule, graph: Any) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ from datamodules.augmentation import RandomAffine
 from datamodules.digits import DigitsDataModule
 from datamodules.digits_graph import DigitsGraphDataModule
 from datamodules.gaussian import GaussianDataModule
+from datamodules.graphs import GraphDataModule
 from datamodules.karate_club import KarateClubDataModule
 from datamodules.local_operator import LocalOperatorDataModule
 from datamodules.membrane import MembraneDataModule
@@ -20,6 +21,7 @@ __all__ = [
     "DigitsDataModule",
     "DigitsGraphDataModule",
     "GaussianDataModule",
+    "GraphDataModule",
     "KarateClubDataModule",
     "LocalOperatorDataModule",
     "MNISTDataModule",

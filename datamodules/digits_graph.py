@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from datamodules.graphs import GraphDataModule
+from datamodules.node_batches import NodeDataModule
 from datamodules.node_splits import draw, draw_per_class
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
 
-class DigitsGraphDataModule(GraphDataModule):
+class DigitsGraphDataModule(NodeDataModule):
     """1,797 handwritten digits of 8×8 pixels, of which a few have labels, joined to their nearest neighbours.
 
     "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak, 1998), https://doi.org/10.24432/C50P49, shipped
@@ -24,9 +24,9 @@ class DigitsGraphDataModule(GraphDataModule):
         k: nearest neighbours, ≥ 1.
         num_labeled_per_class: digits of each class whose labels train, ≥ 1.
         num_val: digits that validate, ≥ 0.
-        num_neighbors: see ``GraphDataModule``.
-        batch_size: see ``GraphDataModule``.
-        eval_batch_size: see ``GraphDataModule``.
+        num_neighbors: see ``NodeDataModule``.
+        batch_size: see ``NodeDataModule``.
+        eval_batch_size: see ``NodeDataModule``.
         seed: seed of the split and of the order.
 
     Shapes:

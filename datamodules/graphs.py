@@ -1,102 +1,64 @@
-"""Data that are one graph: whole in every batch, or the sampled neighbourhood of some nodes.
+"""Any graph of nodes with classes: files of one's own, or a data set of PyTorch Geometric's.
 
-Letters: N nodes, E edges, I features, B nodes of a batch.
+Letters: N nodes, E edges, I features, C classes, K splits.
 """
 
-from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from copy import copy
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from lightning.pytorch.utilities import rank_zero_info
 
-from datamodules.graph_forms import usual_form
-from datamodules.in_memory import InMemoryDataModule, ResumableSampler
-from datamodules.split_overlap import node_fingerprints
+from datamodules.graph_files import GraphFile, read_arrays, read_tables
+from datamodules.graph_forms import MASKS
+from datamodules.node_batches import NodeDataModule
+from datamodules.node_splits import draw_fractions
+from lab.errors import LabError
 
-if TYPE_CHECKING:  # it takes two seconds to import, which no other task shall wait for
+if TYPE_CHECKING:
     from torch_geometric.data import Data
 
-    from datamodules.neighbor_sampling import UniformNeighborSampler
 
-SPLITS = ("train", "val", "test")
+class GraphDataModule(NodeDataModule):
+    """A graph of one's own, or one of PyTorch Geometric's data sets; or a base class with a ``load_graph`` to override.
 
+    ``path`` is a folder with ``nodes.csv`` and ``edges.csv`` (see ``graph_files.read_tables``), or a ``.npz`` file (see
+    ``graph_files.read_arrays``). ``dataset`` is a class path, such as ``torch_geometric.datasets.Actor``. Nothing is
+    unpickled but tensors and plain values. Self-loops are left out, since each network hears a node itself once.
+    Weights of edges are used by ``nets.GCN``; other networks say that they leave them out. Nodes without edges stay.
 
-class NodeDataset(Dataset):
-    """Some nodes of a graph; a batch of them is the whole graph, which says in ``targets`` which nodes it is about.
-
-    Args:
-        graph: the graph, with node features ``x`` (N, I), ``edge_index`` (2, E) and labels ``y`` (N,).
-        nodes: numbers of the nodes.
-    """
-
-    def __init__(self, graph: "Data", nodes: Tensor) -> None:
-        self.graph, self.nodes = graph, nodes
-
-    def __len__(self) -> int:
-        return len(self.nodes)
-
-    def __getitems__(self, indices: Sequence[int]) -> "Data":
-        return about(self.graph, self.nodes[torch.tensor(indices)])
-
-
-class NeighborhoodSampler(ResumableSampler):
-    """An order of nodes that tells the epoch to what draws their neighbours.
+    To predict, a graph needs no labels: leave the column, or ``y``, out.
 
     Args:
-        neighbors: draws them.
-        dataset: the nodes.
-        skip: see ResumableSampler.
-        **arguments: those of DistributedSampler.
-    """
+        num_neighbors: see ``NodeDataModule``.
+        batch_size: see ``NodeDataModule``.
+        eval_batch_size: see ``NodeDataModule``.
+        seed: seed of a random split, of a generated graph, and of the order of the nodes.
+        mask_column: the same as a number for ``split``.
+        path: the files of the graph.
+        dataset: the class path of a data set, instead of ``path``.
+        dataset_args: the arguments of its constructor; ``root`` is ``ARCHLAB_DATA``/<Class> where it has none.
+        directed: whether messages go from the source to the target alone, or, by default, both ways.
+        split: "public" for the one that comes with the graph, or where none does a random one, which is told; its number
+            in 0 … K − 1 where the graph has K; "random" for one that is drawn.
+        val_fraction: share of each class that validates in a random split, in (0, 1).
+        test_fraction: share of each class that tests in a random split, in (0, 1), with ``val_fraction`` below 1.
+        label_column: of ``nodes.csv``.
+        features: columns of ``nodes.csv``; all that have no other role when None.
+        class_names: the classes there may be, in their order; those of ``nodes.csv`` when None.
 
-    def __init__(
-        self, neighbors: "UniformNeighborSampler", dataset: Dataset, skip: Callable[[], int], **arguments: int
-    ) -> None:
-        super().__init__(dataset, skip, **arguments)
-        self.neighbors = neighbors
-
-    def set_epoch(self, epoch: int) -> None:
-        super().set_epoch(epoch)
-        self.neighbors.epoch = epoch
-
-
-def about(graph: "Data", targets: Tensor) -> "Data":
-    """A graph that says which of its nodes a batch is about; it shares its tensors."""
-    batch = copy(graph)
-    batch.targets = targets
-    return batch
-
-
-class GraphDataModule(InMemoryDataModule):
-    """A datamodule of one graph whose nodes have labels; a subclass only says how to ``load_graph``.
-
-    A batch is a ``torch_geometric.data.Data`` whose ``targets`` (B,) are the nodes whose labels count. Without
-    ``num_neighbors`` it is the whole graph, which is moved to a device once. With it, a training batch is a sampled
-    neighbourhood of its targets ("Inductive Representation Learning on Large Graphs", Hamilton et al., 2017,
-    https://arxiv.org/abs/1706.02216), served by PyG's NodeLoader; an evaluation batch is all of a neighbourhood that is
-    one hop larger, where a network with as many layers as ``num_neighbors`` has entries computes what it would in the
-    whole graph. (A training batch is an estimate: there a node's neighbours, and so its degree, are those sampled.)
-
-    Validation is on the training nodes where a graph has no validation nodes. Prediction is of all nodes. A subclass
-    that does not set ``num_classes`` has one more than the highest label of a node in a split.
-
-    Args:
-        num_neighbors: how many in-neighbours of a node are sampled at each hop, ≥ 1, or −1 for all; None for batches
-            of the whole graph.
-        batch_size: training nodes of a batch, per process, ≥ 1; all of them when None.
-        eval_batch_size: nodes of an evaluation batch, per process, ≥ 1; all of them when None.
-        seed: seed of the split, of the order of the training nodes, and of the sampled neighbours.
-        mask_column: which split of a graph that comes with several, as columns of masks (N, K), in 0 … K − 1.
+    Shapes:
+        x (N, I), edge_index (2, E), edge_weight (E,), y (N,) in 0 … C − 1
 
     Raises:
         ValueError: when an argument is out of its range, or the graph is none that can be learnt from.
+        LabError: when a file is missing, or what is wrong in it; says where.
+
+    Example:
+        ``python train.py fit --config configs/gcn_cora.yaml --data GraphDataModule --data.path my_graph``
     """
 
-    num_classes: int
-    graph: "Data"
+    names_classes = True  # in predictions
 
     def __init__(
         self,
@@ -105,123 +67,108 @@ class GraphDataModule(InMemoryDataModule):
         eval_batch_size: int | None = None,
         seed: int = 0,
         mask_column: int | None = None,
+        path: str | None = None,
+        dataset: str | None = None,
+        dataset_args: dict[str, Any] | None = None,
+        directed: bool = False,
+        split: int | str = "public",
+        val_fraction: float = 0.2,
+        test_fraction: float = 0.2,
+        label_column: str = "label",
+        features: list[str] | None = None,
+        class_names: list[str] | None = None,
     ) -> None:
-        sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size}
-        super().__init__(**{name: 1 if size is None else size for name, size in sizes.items()}, seed=seed)
-        if num_neighbors is not None and (not num_neighbors or any(n == 0 or n < -1 for n in num_neighbors)):
-            raise ValueError(f"num_neighbors must hold numbers ≥ 1, or -1 for all, but it is {num_neighbors}.")
-        self.num_neighbors, self._sizes, self.mask_column = num_neighbors, sizes, mask_column
-        self._moved: Data | None = None
+        if isinstance(split, str) and split not in ("public", "random"):
+            raise ValueError(f'split must be "public", "random" or a number from 0 on, but it is "{split}".')
+        if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
+            raise ValueError(
+                f"val_fraction and test_fraction must be above 0 and together below 1, but they are {val_fraction} and "
+                f"{test_fraction}."
+            )
+        column = split if isinstance(split, int) else mask_column
+        super().__init__(num_neighbors, batch_size, eval_batch_size, seed, column)
+        self.path, self.dataset, self.dataset_args = path, dataset, dataset_args or {}
+        self.directed, self.split, self.fractions = directed, split, (val_fraction, test_fraction)
+        self.label_column, self.features = label_column, features
+        if class_names is not None:
+            self.class_names = list(class_names)
+        self.node_names: list[str] | None = None
 
-    @property
-    def num_features(self) -> int:
-        """Features I of a node."""
-        return self.graph.x.shape[1]
+    def prepare_data(self) -> None:
+        """Let one process download and process what a data set needs."""
+        if self.dataset is not None:
+            _ = self.graph
 
-    @abstractmethod
     def load_graph(self) -> "Data":
-        """The graph with ``x``, ``edge_index``, ``y``, ``train_mask``, ``val_mask`` and ``test_mask``.
+        file = self._read()
+        graph, self.node_names = file.graph, file.node_names
+        self.class_names = file.class_names or self.class_names
+        self._join_both_ways(graph)
+        has_masks = graph.get("train_mask") is not None
+        if graph.get("y") is not None and (self.split == "random" or not has_masks):
+            if self.split != "random":
+                rank_zero_info("The graph comes with no split: one is drawn by the seed, from each class its share.")
+            generator = torch.Generator().manual_seed(self.seed)
+            for name, mask in zip(MASKS, draw_fractions(graph.y.view(-1), *self.fractions, generator), strict=True):
+                graph[name] = mask
+        return graph
 
-        They may have any of the forms that ``usual_form`` knows.
-        """
+    def node_name(self, node: int) -> str:
+        return str(node) if self.node_names is None else self.node_names[node]
 
-    def setup(self, stage: str) -> None:
-        """Load the graph once, and check it; its splits lie in one graph."""
-        if self.datasets:
-            return
-        graph = usual_form(self.load_graph(), self.mask_column)
-        if not hasattr(self, "num_classes"):
-            labels = graph.y[graph.train_mask | graph.val_mask | graph.test_mask]
-            self.num_classes = int(labels.max()) + 1 if len(labels) else 0
-        check_graph(graph, self.num_classes)
-        if self.num_neighbors is not None and graph.x.layout == torch.sparse_csr:
-            graph.x = graph.x.to_dense()  # PyG's loader takes rows of dense features only
-        masks = {split: graph[f"{split}_mask"] for split in SPLITS}
-        masks["val"] = masks["val"] if masks["val"].any() else masks["train"]
-        masks["predict"] = torch.ones(graph.num_nodes, dtype=torch.bool)
-        self.graph = graph
-        self.datasets = {name: NodeDataset(graph, mask.nonzero()[:, 0]) for name, mask in masks.items()}
-        self.batch_size = self._sizes["batch_size"] or len(self.datasets["train"])
-        self.eval_batch_size = self._sizes["eval_batch_size"] or graph.num_nodes
-        of_nodes = node_fingerprints(graph)
-        self.tell_overlap({split: of_nodes[self.datasets[split].nodes] for split in SPLITS})
+    def sample_names(self, indices: list[int]) -> list[str]:
+        """What the nodes of a prediction are called."""
+        _ = self.graph
+        return [self.node_name(node) for node in indices]
 
-    def train_dataloader(self) -> DataLoader:
-        loader = super().train_dataloader()
-        return loader if self.num_neighbors is None else self._of_neighborhoods(loader, loader.sampler.neighbors)
+    def state_dict(self) -> dict[str, Any]:
+        """A checkpoint keeps what its classes are called."""
+        return {**super().state_dict(), **({"class_names": list(self.class_names)} if self.class_names else {})}
 
-    def train_sampler(self, dataset: NodeDataset, skip: Callable[[], int], **arguments: int) -> ResumableSampler:
-        if self.num_neighbors is None:
-            return super().train_sampler(dataset, skip, **arguments)
-        return NeighborhoodSampler(self._neighbors(self.num_neighbors), dataset, skip, **arguments)
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        has_labels, found = self.graph.y is not None, list(self.class_names or ())
+        learnt = list(state_dict.get("class_names", found))
+        if has_labels and learnt != found:
+            raise LabError(
+                f"the checkpoint has learnt {', '.join(learnt)}, but the graph has {', '.join(found) or 'numbers'}: "
+                f"set data.class_names and data.path as in its run."
+            )
+        self.class_names = learnt or None
 
-    def predict_dataloader(self) -> DataLoader:
-        return self._eval_dataloader("predict")
+    def _read(self) -> GraphFile:
+        if (self.path is None) == (self.dataset is None):
+            raise LabError(
+                "GraphDataModule needs one of data.path, a folder with nodes.csv and edges.csv or a .npz file, and "
+                "data.dataset, a class path such as torch_geometric.datasets.Actor."
+            )
+        if self.dataset is not None:
+            from datamodules.graph_datasets import load_dataset
 
-    def transfer_batch_to_device(self, batch: "Data", device: torch.device, dataloader_idx: int) -> "Data":
-        """Move a neighbourhood each time, the whole graph once."""
-        if batch.x is not self.graph.x:
-            return super().transfer_batch_to_device(batch, device, dataloader_idx)
-        if self._moved is None or self._moved.x.device != device:
-            with torch.inference_mode(False):  # validation may come first, and training go on with it
-                self._moved = copy(self.graph).to(device)
-        return about(self._moved, batch.targets.to(device))
+            return GraphFile(load_dataset(self.dataset, self.dataset_args, self.seed), None, None)
+        path = Path(self.path).expanduser()
+        if path.suffix == ".npz":
+            return read_arrays(path)
+        return read_tables(path, self.label_column, self.features, self.class_names)
 
-    def _eval_dataloader(self, split: str) -> DataLoader:
-        loader = super()._eval_dataloader(split)
-        if self.num_neighbors is None:
-            return loader
-        return self._of_neighborhoods(loader, self._neighbors([-1] * (len(self.num_neighbors) + 1)))
+    def _join_both_ways(self, graph: "Data") -> None:
+        """Leave self-loops out, give each edge its other direction, and say what that and isolated nodes amount to."""
+        from torch_geometric.utils import remove_self_loops, to_undirected
 
-    def _neighbors(self, num_neighbors: list[int]) -> "UniformNeighborSampler":
-        from datamodules.neighbor_sampling import UniformNeighborSampler
-
-        return UniformNeighborSampler(self.graph.edge_index, self.graph.num_nodes, num_neighbors, self.seed)
-
-    def _of_neighborhoods(self, loader: DataLoader, neighbors: "UniformNeighborSampler") -> DataLoader:
-        """PyG's loader of the same nodes in the same order."""
-        from torch_geometric.loader import NodeLoader
-
-        return NodeLoader(
-            self.graph,
-            neighbors,
-            input_nodes=loader.dataset.nodes,
-            transform=_seeds_are_targets,
-            batch_size=loader.batch_size,
-            sampler=loader.sampler,
-        )
-
-
-def check_graph(graph: "Data", num_classes: int) -> "Data":
-    """A graph, unless it is none that can be learnt from.
-
-    Raises:
-        ValueError: when it has no edges, an edge or a label out of range, labels that are no whole numbers, two splits
-            with a node in common, or a split without nodes.
-    """
-    nodes, edges = graph.num_nodes, graph.edge_index
-    if not edges.numel():
-        raise ValueError(f"the graph has {nodes} nodes and no edges: a graph network has nothing to learn from.")
-    if edges.min() < 0 or edges.max() >= nodes:
-        wrong = edges[(edges < 0) | (edges >= nodes)][0]
-        raise ValueError(f"an edge names the node {wrong}, but the graph has the nodes 0 to {nodes - 1}.")
-    masks = {split: graph[f"{split}_mask"] for split in SPLITS}
-    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
-        if shared := int((masks[one] & masks[other]).sum()):
-            raise ValueError(f"{shared} nodes are in {one}_mask and in {other}_mask: each node may be in one split.")
-    for split in ("train", "test"):
-        if not masks[split].any():
-            raise ValueError(f"{split}_mask has no nodes: at least one is needed.")
-    if graph.y.is_floating_point():
-        raise ValueError(f"y must be whole numbers, the class of each node, but is {graph.y.dtype}: take y.long().")
-    labels = graph.y[masks["train"] | masks["val"] | masks["test"]]
-    if labels.min() < 0 or labels.max() >= num_classes:
-        wrong = labels[(labels < 0) | (labels >= num_classes)][0]
-        raise ValueError(f"a node has the label {wrong}, but labels are 0 to {num_classes - 1}: check num_classes.")
-    return graph
-
-
-def _seeds_are_targets(batch: "Data") -> "Data":
-    """PyG's loader puts the nodes that a neighbourhood is drawn for first."""
-    batch.targets = torch.arange(batch.batch_size)
-    return batch
+        edges = graph.get("edge_index")
+        if edges is None or edges.ndim != 2 or len(edges) != 2 or not edges.numel() or edges.is_floating_point():
+            return  # which is told later
+        nodes, given = graph.num_nodes, edges.shape[1]
+        weights = graph.get("edge_weight")
+        edges, weights = remove_self_loops(edges.long(), None if weights is None else weights.view(-1))
+        loops, given_ways = given - edges.shape[1], edges.shape[1]
+        if not self.directed and edges.numel() and int(edges.min()) >= 0 and int(edges.max()) < nodes:
+            edges = to_undirected(edges, weights, nodes, reduce="max")
+            edges, weights = edges if isinstance(edges, tuple) else (edges, None)
+        graph.edge_index, graph.edge_weight = edges, weights
+        isolated = nodes - len(edges.unique())
+        report = f"The graph has {nodes} nodes and {edges.shape[1]} edges, counting both directions"
+        report += f" ({given_ways} were given)" if edges.shape[1] != given_ways else ""
+        report += f"; {loops} self-loops are left out" if loops else ""
+        report += f"; {isolated} nodes have no edge, and are told by their features alone" if isolated else ""
+        rank_zero_info(f"{report}.")

@@ -5,33 +5,40 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from datamodules.graphs import GraphDataModule
+from datamodules.node_batches import NodeDataModule
 from datamodules.node_splits import draw_per_class
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
 CLUBS = ("Mr. Hi", "Officer")
+LABELS = ("club", "greedy_modularity", "communities")
 
 
-class KarateClubDataModule(GraphDataModule):
+class KarateClubDataModule(NodeDataModule):
     """Who sides with whom in a karate club; a member's features say nothing but who it is (the identity matrix).
 
     "An Information Flow Model for Conflict and Fission in Small Groups" (Zachary, 1977),
     https://www.jstor.org/stable/3629752, shipped with networkx and PyG. The labels are the clubs that the members
-    joined after the quarrel, or communities found from the friendships alone, which are not the same. Two communities
-    are the signs of the leading eigenvector of the modularity matrix ("Finding community structure in networks using
-    the eigenvectors of matrices", Newman, 2006, https://arxiv.org/abs/physics/0605087); they put member 8 on the side
-    that it did not join. Four are those that PyG ships and that "Semi-Supervised Classification with Graph
-    Convolutional Networks" (Kipf and Welling, 2017), https://arxiv.org/abs/1609.02907, draws. Pictures show the club
-    that a member joined by its shape.
+    joined after the quarrel, or communities found from the friendships alone, which are not the same:
+
+    - "greedy_modularity": two communities, joined greedily while the modularity grows most ("Finding community
+      structure in very large networks", Clauset, Newman and Moore, 2004, https://arxiv.org/abs/cond-mat/0408187;
+      networkx's function on unweighted friendships). They put members 8 and 9 on the side that they did not join.
+    - "communities" with ``num_communities=2``: the signs of the leading eigenvector of the modularity matrix ("Finding
+      community structure in networks using the eigenvectors of matrices", Newman, 2006,
+      https://arxiv.org/abs/physics/0605087). They put member 8 alone on the other side.
+    - "communities" with ``num_communities=4``: those that PyG ships and that "Semi-Supervised Classification with Graph
+      Convolutional Networks" (Kipf and Welling, 2017), https://arxiv.org/abs/1609.02907, draws.
+
+    Pictures show the club that a member joined by its shape.
 
     Nodes with labels that are no test nodes train; there are too few members for a validation split, so the training
     nodes are what is validated on.
 
     Args:
-        labels: "club" or "communities".
-        num_communities: 2 or 4, of "communities".
+        labels: "club", "greedy_modularity" or "communities".
+        num_communities: 2, or of "communities" also 4.
         test_nodes: numbers of the test nodes; all without a label when None.
         num_labeled_per_class: members of each class whose labels train, drawn by the seed, ≥ 1; all but the test nodes
             when None.
@@ -53,10 +60,12 @@ class KarateClubDataModule(GraphDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(seed=seed)
-        if labels not in ("club", "communities"):
-            raise ValueError(f'labels must be "club" or "communities", but it is "{labels}".')
+        if labels not in LABELS:
+            raise ValueError(f'labels must be one of {", ".join(LABELS)}, but it is "{labels}".')
         if num_communities not in (2, 4):
             raise ValueError(f"num_communities must be 2 or 4, but it is {num_communities}.")
+        if labels == "greedy_modularity" and num_communities == 4:
+            raise ValueError("greedy_modularity is of two communities, not 4: set data.labels to communities.")
         if test_nodes is None and num_labeled_per_class is None:
             raise ValueError("no node is left to test: give test_nodes, or num_labeled_per_class, or both.")
         self.labels, self.test_nodes, self.num_labeled_per_class = labels, test_nodes, num_labeled_per_class
@@ -71,6 +80,8 @@ class KarateClubDataModule(GraphDataModule):
         self.marks = (tuple(f"joined {name}" for name in CLUBS), club)
         if self.labels == "club":
             graph.y = club
+        elif self.labels == "greedy_modularity":
+            graph.y = greedy_communities()
         elif self.num_classes == 2:
             graph.y = two_communities(graph.edge_index, graph.num_nodes)
         mask = torch.zeros(graph.num_nodes, dtype=torch.bool)
@@ -97,6 +108,16 @@ def club_of_members() -> Tensor:
 
     members = networkx.karate_club_graph().nodes(data="club")
     return torch.tensor([CLUBS.index(club) for _, club in members])
+
+
+def greedy_communities() -> Tensor:
+    """Two communities of greedily grown modularity, so that node 0 is in community 0, (34,)."""
+    import networkx
+
+    members = networkx.karate_club_graph()
+    found = networkx.community.greedy_modularity_communities(members, cutoff=2, best_n=2)
+    (first,) = (community for community in found if 0 in community)
+    return torch.tensor([int(member not in first) for member in members])
 
 
 def two_communities(edge_index: Tensor, num_nodes: int) -> Tensor:

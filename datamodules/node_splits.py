@@ -44,3 +44,27 @@ def draw(name: str, count: int, candidates: Tensor, generator: torch.Generator) 
     mask = torch.zeros_like(candidates)
     mask[nodes[torch.randperm(len(nodes), generator=generator)[:count]]] = True
     return mask
+
+
+def draw_fractions(
+    labels: Tensor, val_fraction: float, test_fraction: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A split in which each class has its share of the validation and the test nodes, rounded; the rest trains.
+
+    Args:
+        labels: the class of every node, (N,); a node with a negative one is in no split.
+        val_fraction: share that validates.
+        test_fraction: share that tests.
+        generator: draws them.
+
+    Returns:
+        the masks (N,) of the training, the validation and the test nodes.
+    """
+    masks = torch.zeros(3, len(labels), dtype=torch.bool)
+    for label in labels[labels >= 0].unique():
+        nodes = (labels == label).nonzero()[:, 0]
+        nodes = nodes[torch.randperm(len(nodes), generator=generator)]
+        ends = round(len(nodes) * test_fraction), round(len(nodes) * (test_fraction + val_fraction))
+        for place, part in ((2, nodes[: ends[0]]), (1, nodes[ends[0] : ends[1]]), (0, nodes[ends[1] :])):
+            masks[place, part] = True
+    return masks[0], masks[1], masks[2]

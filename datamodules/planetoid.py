@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from datamodules.graphs import GraphDataModule
 from datamodules.listing import find_file
+from datamodules.node_batches import NodeDataModule
 from datamodules.node_splits import draw, draw_per_class
 from lab.downloads import data_root, download
 from lab.errors import LabError
@@ -34,7 +34,7 @@ CHECKSUMS = {  # of Cora alone, whose files could be checked
 }
 
 
-class PlanetoidDataModule(GraphDataModule):
+class PlanetoidDataModule(NodeDataModule):
     """The field of a paper from its words and its citations, with twenty labels a field.
 
     "Revisiting Semi-Supervised Learning with Graph Embeddings" (Yang et al., 2016), https://arxiv.org/abs/1603.08861,
@@ -50,9 +50,9 @@ class PlanetoidDataModule(GraphDataModule):
         root: the folder that holds ``Planetoid/<name>/raw``; ``ARCHLAB_DATA``, else ``data``, when None.
         split: "public", "full" or "random".
         sparse_features: keep the words, of which 99 % are zeros, in the layout ``torch.sparse_csr``.
-        num_neighbors: see ``GraphDataModule``; neighbourhoods have dense features.
-        batch_size: see ``GraphDataModule``.
-        eval_batch_size: see ``GraphDataModule``.
+        num_neighbors: see ``NodeDataModule``; neighbourhoods have dense features.
+        batch_size: see ``NodeDataModule``.
+        eval_batch_size: see ``NodeDataModule``.
         seed: seed of a random split and of the order.
 
     Shapes:

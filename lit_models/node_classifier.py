@@ -3,14 +3,16 @@
 Letters: N nodes, E edges, I features, B nodes whose labels count, C classes, D width, R replicas.
 """
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from lit_models.best_replicas import BestReplicas
-from lit_models.class_counts import check_outputs
+from lit_models.class_counts import check_outputs, names_of_outputs
 from lit_models.replica_mean import ReplicaMean
 from lit_models.replicas import LitReplicas
 from nets import call_replicas, replica_metrics
@@ -42,7 +44,8 @@ class LitNodeClassifier(LitReplicas):
         scheduler: from an optimizer to a learning-rate scheduler; see ``LitTask``.
 
     Shapes:
-        batch: a graph with x (N, I), edge_index (2, E), y (N,) in [0, C), and the nodes in question, targets (B,)
+        batch: a graph with x (N, I), edge_index (2, E), y (N,) in [0, C), and the nodes in question, targets (B,);
+        edge_weight (E,) counts where the network's ``forward`` takes it
 
     Raises:
         ValueError: when an argument is out of its range, or the data or the network do not have ``num_classes``.
@@ -81,24 +84,33 @@ class LitNodeClassifier(LitReplicas):
                 f"the data has {features} features a node, the network in_channels={in_channels}: "
                 f"set model.net.in_channels to {features}."
             )
+        graph = getattr(self.trainer.datamodule, "graph", None)
+        if getattr(graph, "edge_weight", None) is not None and not self.reads_weights:
+            rank_zero_info(f"{type(self.net).__name__} reads no weights of edges: those of the data are left out.")
 
-    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+    @property
+    def reads_weights(self) -> bool:
+        """Whether the network takes the weights of edges, as ``nets.GCN`` does."""
+        return "edge_weight" in inspect.signature(self.net.forward).parameters
+
+    def forward(self, x: Tensor, edge_index: Tensor, *edge_weight: Tensor) -> Tensor:
         """The logits of all nodes, with R > 1 replicas those of each.
 
         Shapes:
-            x (N, I), edge_index (2, E) -> (N, C) or (R, N, C)
+            x (N, I), edge_index (2, E), and where the network takes them edge_weight (E,) -> (N, C) or (R, N, C)
         """
-        return self.net(x, edge_index) if self.num_replicas == 1 else call_replicas(self.net, x, edge_index)
+        inputs = (x, edge_index, *edge_weight)
+        return self.net(*inputs) if self.num_replicas == 1 else call_replicas(self.net, *inputs)
 
-    def encode(self, x: Tensor, edge_index: Tensor) -> Tensor:
+    def encode(self, x: Tensor, edge_index: Tensor, *edge_weight: Tensor) -> Tensor:
         """The last hidden layer; with R > 1 replicas that of each, through which no gradient flows.
 
         Shapes:
-            x (N, I), edge_index (2, E) -> (N, D) or (R, N, D)
+            x (N, I), edge_index (2, E), edge_weight (E,) as in ``forward`` -> (N, D) or (R, N, D)
         """
         if self.num_replicas == 1:
-            return self.net.encode(x, edge_index)
-        return torch.stack([net.encode(x, edge_index) for net in self.replicas()])
+            return self.net.encode(x, edge_index, *edge_weight)
+        return torch.stack([net.encode(x, edge_index, *edge_weight) for net in self.replicas()])
 
     def training_step(self, batch: "Data", batch_idx: int) -> Tensor:
         logits, labels = self._targets(batch)
@@ -138,23 +150,30 @@ class LitNodeClassifier(LitReplicas):
     def predict_step(self, batch: "Data", batch_idx: int) -> dict[str, Tensor]:
         """The label of each target, the most probable class, and its probability; of R > 1 replicas, those of each.
 
+        Of data without labels there is no label, and of one network the name of the class too, if it has one.
+
         Shapes:
             B targets -> label (B,), class (B,), probability (B,), for R > 1 class_replica_<r> and so on
         """
         logits, labels = self._targets(batch)
-        columns = {"label": labels}
+        columns = {} if labels is None else {"label": labels}
         for number, of_replica in enumerate(logits.float().softmax(dim=-1)):
             suffix = f"_replica_{number}" if self.num_replicas > 1 else ""
             probability, predicted = of_replica.max(dim=-1)
             columns |= {f"class{suffix}": predicted, f"probability{suffix}": probability}
+        data = self.trainer.datamodule
+        if self.num_replicas == 1 and getattr(data, "names_classes", False):
+            names = names_of_outputs(data, self.num_classes)
+            columns["class_name"] = [names[number] for number in columns["class"].tolist()]
         return columns
 
-    def _targets(self, batch: "Data") -> tuple[Tensor, Tensor]:
-        """The logits (R, B, C) and the labels (B,) of the nodes that a batch is about."""
-        logits = self(batch.x, batch.edge_index)
+    def _targets(self, batch: "Data") -> tuple[Tensor, Tensor | None]:
+        """The logits (R, B, C) and, where there are any, the labels (B,) of the nodes that a batch is about."""
+        weights = batch.edge_weight if self.reads_weights else None
+        logits = self(batch.x, batch.edge_index, *([] if weights is None else [weights]))
         check_outputs(logits, self.num_classes, dim=-1)
         logits = logits.view(self.num_replicas, -1, self.num_classes)
-        return logits.index_select(1, batch.targets), batch.y[batch.targets]
+        return logits.index_select(1, batch.targets), None if batch.y is None else batch.y[batch.targets]
 
     def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The cross-entropy of each replica, (R,)."""

@@ -55,7 +55,7 @@ class GCN(_GraphNetwork):
         activation: σ, "relu" or "tanh".
 
     Shapes:
-        x (N, I), dense or ``torch.sparse_csr``; edge_index (2, E) -> logits (N, C)
+        x (N, I), dense or ``torch.sparse_csr``; edge_index (2, E), edge_weight (E,) or None -> logits (N, C)
 
     Raises:
         ValueError: when an argument is out of its range, or ``x`` has other features than ``in_channels``.
@@ -78,16 +78,17 @@ class GCN(_GraphNetwork):
         self.layers = nn.ModuleList(GCNLayer(*sizes) for sizes in pairwise([in_channels, *hidden, num_classes]))
         self._adjacency = LastCall(normalized_adjacency)
 
-    def encode(self, x: Tensor, edge_index: Tensor) -> Tensor:
+    def encode(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """The last hidden layer, (N, D)."""
-        adjacency, hidden = self._adjacency(edge_index, x.shape[0], _at_least_float32(x)), self.features(x)
+        adjacency = self._adjacency(edge_index, x.shape[0], _at_least_float32(x), edge_weight)
+        hidden = self.features(x)
         for layer in self.layers[:-1]:
             hidden = self.activation(layer(self.dropout(hidden), adjacency))
         return hidden
 
-    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        hidden = self.encode(x, edge_index)
-        adjacency = self._adjacency(edge_index, x.shape[0], _at_least_float32(x))
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        hidden = self.encode(x, edge_index, edge_weight)
+        adjacency = self._adjacency(edge_index, x.shape[0], _at_least_float32(x), edge_weight)
         return self.layers[-1](self.dropout(hidden), adjacency)
 
 

@@ -31,24 +31,39 @@ def neighborhoods(edge_index: Tensor, num_nodes: int) -> SparsePattern:
     return SparsePattern.of_entries(target, source, (num_nodes, num_nodes))[0]
 
 
-def normalized_adjacency(edge_index: Tensor, num_nodes: int, dtype: torch.dtype = torch.float32) -> SparseMatrix:
+def normalized_adjacency(
+    edge_index: Tensor, num_nodes: int, dtype: torch.dtype = torch.float32, edge_weight: Tensor | None = None
+) -> SparseMatrix:
     r"""Ã = D̂^{−1/2} (A + I) D̂^{−1/2}, whose row i collects the edges into node i.
 
     "Semi-Supervised Classification with Graph Convolutional Networks" (Kipf and Welling, 2017),
-    https://arxiv.org/abs/1609.02907. A counts the edges j → i of different nodes, and D̂ is the diagonal of the row sums
-    of A + I.
+    https://arxiv.org/abs/1609.02907. A counts the edges j → i of different nodes, or sums their weights, and D̂ is the
+    diagonal of the row sums of A + I. The weight of a self-loop is 1, whatever the graph says of it.
 
     Args:
         edge_index: sources and targets of the edges.
         num_nodes: nodes N.
         dtype: of the entries.
+        edge_weight: the weight of each edge, ≥ 0; 1 when None.
 
     Shapes:
-        edge_index (2, E) -> a sparse matrix (N, N)
+        edge_index (2, E), edge_weight (E,) -> a sparse matrix (N, N)
     """
+    if edge_weight is not None:
+        return _normalized_weights(edge_index, num_nodes, edge_weight.to(dtype))
     pattern = neighborhoods(edge_index, num_nodes)
     scale = pattern.row_starts.diff().to(dtype).rsqrt()
     return SparseMatrix(scale[pattern.rows] * scale[pattern.columns], pattern)
+
+
+def _normalized_weights(edge_index: Tensor, num_nodes: int, edge_weight: Tensor) -> SparseMatrix:
+    joins = edge_index[0] != edge_index[1]
+    nodes = torch.arange(num_nodes, device=edge_index.device).expand(2, -1)
+    source, target = torch.cat([edge_index[:, joins], nodes], dim=1)
+    weights = torch.cat([edge_weight[joins], edge_weight.new_ones(num_nodes)])
+    scale = edge_weight.new_zeros(num_nodes).index_add_(0, target, weights).rsqrt()
+    pattern, order = SparsePattern.of_entries(target, source, (num_nodes, num_nodes))
+    return SparseMatrix((scale[target] * weights * scale[source])[order], pattern)
 
 
 def edge_softmax(scores: Tensor, edges: SparsePattern) -> Tensor:

@@ -22,8 +22,9 @@ Columns = dict[str, Tensor | Sequence[Cell]]
 class PredictionsFile(BasePredictionWriter):
     """Writes what ``predict_step`` returns, a dictionary of columns, to ``<run>/predictions.csv``.
 
-    The columns are the sample's index in the data, then each tensor or list (B,) by its name and each tensor (B, C) by
-    its name and column. Where one of them holds words, people want to read them: the first rows are printed as a table.
+    The columns are the sample's index in the data, its name where the datamodule has ``sample_names``, then each tensor
+    or list (B,) by its name and each tensor (B, C) by its name and column. Where one of them holds words, people want
+    to read them: the first rows are printed as a table.
     Under several processes the rows of all are gathered and sorted.
 
     A column of pictures, bytes (B, H, W) or (B, 3, H, W) or a list of B such, is written at full size to
@@ -39,6 +40,10 @@ class PredictionsFile(BasePredictionWriter):
     def write_on_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, prediction: Columns, batch_indices: Sequence[int], *_: Any
     ) -> None:
+        if (names := getattr(trainer.datamodule, "sample_names", None)) is not None and "name" not in prediction:
+            columns = {**prediction}
+            prediction.clear()  # what a sample is called comes first
+            prediction.update(name=names(list(batch_indices)), **columns)
         for name, values in prediction.items():
             if is_pictures(name, values):
                 palette = getattr(pl_module, "palettes", {}).get(name)

@@ -61,14 +61,15 @@ def test_the_edges_of_an_adjacency_matrix_keep_their_directions(weighted: bool, 
     assert matrix.edge_index is None
     found = usual_form(matrix)
     assert sorted(found.edge_index.T.tolist()) == graph.edge_index.T.tolist() and "adj_t" in matrix
-    assert told == ["The graph networks here read no weights of edges: adj_t is left out."] * weighted
+    weights = dict(zip(map(tuple, found.edge_index.T.tolist()), (found.edge_weight if weighted else ()), strict=False))
+    assert weights == ({(0, 1): 1.0, (0, 2): 1.0, (5, 0): 1.0, (7, 7): 2.0} if weighted else {}) and not told
 
 
-def test_weights_of_edges_are_left_out_with_a_word(told: list[str]) -> None:
+def test_features_of_edges_are_left_out_with_a_word(told: list[str]) -> None:
     graph = tiny_graph()
     graph.edge_attr = torch.rand(graph.num_edges, 2)
     assert_close(of(usual_form(graph)), of(graph))
-    assert told == ["The graph networks here read no weights of edges: edge_attr is left out."]
+    assert told == ["The graph networks here read no features of edges: edge_attr is left out."]
 
 
 def test_a_graph_may_have_no_validation_nodes_and_a_datamodule_no_number_of_classes() -> None:
@@ -102,6 +103,12 @@ GRAPHS = {
         ({"y": tiny_graph().y.float()}, {}),
     r"but it is torch.int64 \(24, 3\): .* by y.argmax\(dim=1\)\.":
         ({"y": torch.nn.functional.one_hot(tiny_graph().y)}, {}),
+    r"x must hold finite numbers, but that of node 3 in column 1 \(both counted from 0\) is none: mend it":
+        ({"x": torch.ones(NODES, 2).index_put((torch.tensor([3]), torch.tensor([1])), torch.tensor(torch.nan))}, {}),
+    r"edge_weight must hold a number for each of the \d+ edges, \(E,\), but it is \(5,\)\.":
+        ({"edge_weight": torch.ones(5)}, {}),
+    r"edge_weight must be finite and not negative, but that of edge 0 \(counted from 0\) is -1: mend it":
+        ({"edge_weight": -torch.ones(tiny_graph().num_edges)}, {}),
     r"as a whole number, \(N,\), but it is a NoneType": ({"y": None}, {}),
     r"x must be a tensor of the features of the nodes, \(N, I\), but it is a NoneType: .*torch.eye":
         ({"x": None}, {}),

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from datamodules import KarateClubDataModule
-from datamodules.karate_club import club_of_members, two_communities
+from datamodules.karate_club import club_of_members, greedy_communities, two_communities
 
 HANDOUT = [0, 1, 3, 8, 15, 16, 20, 25, 28, 30]
 
@@ -35,15 +35,30 @@ def test_two_communities_put_member_8_on_the_side_that_it_did_not_join() -> None
     assert names == ("joined Mr. Hi", "joined Officer") and torch.equal(values, club_of_members())
 
 
+def test_greedy_communities_put_members_8_and_9_on_the_side_that_they_did_not_join() -> None:
+    data = club(labels="greedy_modularity")
+    joined, labels = club_of_members(), data.graph.y
+    assert (labels != joined).nonzero()[:, 0].tolist() == [8, 9]
+    assert (joined[8], labels[8]) == (0, 1) and (joined[9], labels[9]) == (1, 0)
+    assert bool(data.graph.test_mask[8]) and bool(data.graph.train_mask[9])
+
+
+def test_the_two_ways_to_two_communities_differ_at_member_9() -> None:
+    ways = [club(labels=labels).graph for labels in ("greedy_modularity", "communities")]
+    assert (ways[0].y != ways[1].y).nonzero()[:, 0].tolist() == [9]
+    degrees = ways[0].edge_index[1].bincount()
+    assert degrees[9] == 2 and sorted(ways[0].edge_index[0, ways[0].edge_index[1] == 9].tolist()) == [2, 33]
+
+
 def test_two_communities_have_a_larger_modularity_than_the_clubs() -> None:
     import networkx
 
     graph, edge_index = networkx.karate_club_graph(), club().graph.edge_index
     sides = [
         networkx.community.modularity(graph, [set((labels == side).nonzero()[:, 0].tolist()) for side in (0, 1)], None)
-        for labels in (two_communities(edge_index, 34), club_of_members())
+        for labels in (two_communities(edge_index, 34), greedy_communities(), club_of_members())
     ]
-    assert sides[0] > sides[1] > 0.35
+    assert sides[0] > sides[2] > 0.35 and sides[1] > sides[2]
 
 
 def test_the_handouts_split_trains_on_all_other_members_and_validates_on_them() -> None:
@@ -69,7 +84,11 @@ def test_both_leave_members_without_a_role() -> None:
 
 
 ERRORS = {
-    r'labels must be "club" or "communities", but it is "clubs"\.': {"labels": "clubs"},
+    r'labels must be one of club, greedy_modularity, communities, but it is "clubs"\.': {"labels": "clubs"},
+    r"greedy_modularity is of two communities, not 4: set data\.labels to communities\.": {
+        "labels": "greedy_modularity",
+        "num_communities": 4,
+    },
     r"num_communities must be 2 or 4, but it is 3\.": {"num_communities": 3},
     r"no node is left to test: give test_nodes, or num_labeled_per_class, or both\.": {"test_nodes": None},
     r"test_nodes names \[34, -1\], but the members are 0 to 33\.": {"test_nodes": [3, 34, -1]},
