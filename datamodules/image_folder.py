@@ -1,5 +1,6 @@
 """Images of a person's own and their classes: a folder a class, or a table."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -126,6 +127,9 @@ class ImageFolderDataModule(OwnImages):
 
     def test_files(self) -> list[Path]:
         return [path for path, _ in self.listing.splits["test"]]
+
+    def test_counts(self) -> dict[str, int]:
+        return dict(Counter(self.class_names[label] for _, label in self.listing.splits["test"]))
 
     def _read(self, files: Sequence[tuple[Path, int]]) -> ByteImages:
         images = read_images([path for path, _ in files], self.in_channels, self.image_size)

@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.image_preview import preview_images
 from datamodules.samplers import EvaluationSampler, ResumableSampler
 from datamodules.split_overlap import describe_overlap, fingerprints, rows
 
@@ -106,6 +107,10 @@ class InMemoryDataModule(LightningDataModule):
                         if hasattr(dataset, "contents")
                     }
                 )
+
+    def preview(self) -> dict[str, Any]:
+        """What a picture of the data shows, see ``callbacks.DataPicture``: of images some examples and the counts."""
+        return preview_images(self) if hasattr(self, "image_size") else {}
 
     def tell_overlap(self, contents: dict[str, Tensor]) -> None:
         """Say once how many samples of a split are also in one that was seen before.

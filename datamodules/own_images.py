@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ class OwnImages(InMemoryDataModule):
     @abstractmethod
     def test_files(self) -> list[Path]:
         """The images of the test split."""
+
+    def test_counts(self) -> Mapping[str, int]:
+        """How many samples of each class the test split has, as far as that is known without reading an image."""
+        return {}
 
     @property
     def has_labels(self) -> bool:
@@ -84,6 +89,14 @@ class OwnImages(InMemoryDataModule):
             self.datasets["predict"] = self.read_unlabelled(paths)
         self.file_names = names_of(paths)
         return self._eval_dataloader("predict")
+
+    def preview(self) -> dict[str, Any]:
+        """What a picture of the data shows; the test split is counted and not read."""
+        shown = super().preview()
+        with suppress(LabError):  # training needs no test split
+            shown["sizes"]["test"] = len(self.test_files())
+            shown["counts"].update({"test": dict(self.test_counts())} if self.test_counts() else {})
+        return shown
 
     def state_dict(self) -> dict[str, Any]:
         """A checkpoint keeps which class each number stands for, and which images its network has seen."""
