@@ -3,6 +3,7 @@
 from callbacks.attention_maps import AttentionMaps, draw_attention, draw_rollout
 from callbacks.attention_statistics import AttentionStatistics, draw_attention_statistics, measure_attention
 from callbacks.class_report import ClassReport, class_scores, draw_reliability
+from callbacks.data_picture import DataPicture, draw_data
 from callbacks.distortion_curves import DistortionCurves, distortion_curves, draw_distortion_curves
 from callbacks.feature_baseline import FeatureBaseline, score_features
 from callbacks.gradient_figures import (
@@ -40,6 +41,7 @@ __all__ = [
     "AttentionMaps",
     "AttentionStatistics",
     "ClassReport",
+    "DataPicture",
     "DistortionCurves",
     "FeatureBaseline",
     "GraphAttention",
@@ -63,6 +65,7 @@ __all__ = [
     "draw_attention_statistics",
     "draw_codes",
     "draw_confusion_matrix",
+    "draw_data",
     "draw_distortion_curves",
     "draw_gradient_norms",
     "draw_gradients_over_training",

@@ -28,7 +28,7 @@ class DigitsDataModule(InMemoryDataModule):
         ValueError: when an argument is out of its range.
     """
 
-    num_classes = 10
+    num_classes, in_channels, image_size = 10, 1, 8
     class_names = tuple(str(digit) for digit in range(10))
     image_shape = (8, 8)
 

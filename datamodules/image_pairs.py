@@ -3,22 +3,19 @@
 Shapes: B batch, I channels of an image, H height, W width; the classes of a mask are 0 … C−1.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules.image_reading import Notes, Picture, image_extensions, open_picture, to_bytes, to_values
+from datamodules.image_files import squash, to_tensor
+from datamodules.image_reading import Notes, Picture, open_picture, to_bytes
 from datamodules.in_memory import InMemoryDataModule
-from datamodules.listing import by_stem, list_files
+from datamodules.mask_values import VOID, MaskValues, read_mask
 from lab.errors import LabError
-
-VOID = 255  # the label of pixels that count neither in the loss nor in the metrics
 
 
 class ImagePairs(Dataset):
@@ -27,14 +24,15 @@ class ImagePairs(Dataset):
     Args:
         images: (I, H, W) of type uint8 each.
         masks: (H, W) of type uint8 each, classes 0 … C−1 or ``VOID``.
+        compared_at: side in pixels at which images are compared with those of other splits; None for as they are.
 
     Shapes:
         an item: image (I, H, W) of values in [0, 1], mask (H, W) of type uint8;
         a batch, of images of one size: images (B, I, H, W), masks (B, H, W)
     """
 
-    def __init__(self, images: Sequence[Tensor], masks: Sequence[Tensor]) -> None:
-        self.tensors = (images, masks)
+    def __init__(self, images: Sequence[Tensor], masks: Sequence[Tensor], compared_at: int | None = None) -> None:
+        self.tensors, self.compared_at = (images, masks), compared_at
 
     def __len__(self) -> int:
         return len(self.tensors[0])
@@ -45,14 +43,46 @@ class ImagePairs(Dataset):
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         images, masks = zip(*(self[index] for index in indices), strict=True)
-        sizes = sorted({"×".join(map(str, mask.shape)) for mask in masks})
-        if len(sizes) > 1:
-            raise ValueError(f"a batch must hold images of one size, but holds {', '.join(sizes)}: use batches of one.")
+        check_one_size(masks)
         return torch.stack(images), torch.stack(masks)
 
     def contents(self) -> Iterable[bytes]:
-        """The pixels of each image, and its size."""
-        return (str(tuple(image.shape)).encode() + image.numpy().tobytes() for image in self.tensors[0])
+        """The pixels of each image and its size, or as a network that trains at one size would see them."""
+        if self.compared_at is None:
+            return (str(tuple(image.shape)).encode() + image.numpy().tobytes() for image in self.tensors[0])
+        return (squash(to_picture(image), self.compared_at).tobytes() for image in self.tensors[0])
+
+
+class UnlabelledImages(Dataset):
+    """Images of any sizes without masks, kept as bytes and served as numbers in [0, 1].
+
+    Args:
+        images: (I, H, W) of type uint8 each.
+
+    Shapes:
+        an item: image (I, H, W); a batch, of images of one size: images (B, I, H, W) alone in a tuple
+    """
+
+    def __init__(self, images: Sequence[Tensor]) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor]:
+        return (self.images[index].float() / 255,)
+
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor]:
+        images = [self[index][0] for index in indices]
+        check_one_size(images)
+        return (torch.stack(images),)
+
+
+def check_one_size(items: Sequence[Tensor]) -> None:
+    """Raise ValueError unless images or masks (…, H, W) are of one size."""
+    sizes = sorted({"×".join(map(str, item.shape[-2:])) for item in items})
+    if len(sizes) > 1:
+        raise ValueError(f"a batch must hold images of one size, but holds {', '.join(sizes)}: use batches of one.")
 
 
 class SegmentationDataModule(InMemoryDataModule):
@@ -76,49 +106,21 @@ class SegmentationDataModule(InMemoryDataModule):
         return self.augmentation(*batch)
 
 
-def list_pairs(image_folder: Path, mask_folder: Path) -> list[tuple[Path, Path]]:
-    """The images of a folder, each with the mask of its name in another; 2.png comes before 10.png.
-
-    The kinds of the two files, such as .png and .TIF, may differ; what is no image is passed over, and told.
-
-    Raises:
-        LabError: when there are none, one lacks its partner, or two have the same name.
-    """
-    images, masks = (by_stem(list_images(folder)) for folder in (image_folder, mask_folder))
-    for found, folder in ((images, image_folder), (masks, mask_folder)):
-        if not found:
-            raise LabError(
-                f"{folder} must hold images such as 0.png, but holds none: set --data.root or ARCHLAB_DATA, "
-                f"or run `python train.py download` with this config."
-            )
-    if alone := sorted((images.get(stem) or masks[stem] for stem in images.keys() ^ masks.keys()), key=_by_number):
-        folder = mask_folder if alone[0].parent == image_folder else image_folder
-        raise LabError(
-            f"{alone[0]} has no partner {folder / alone[0].name}; each image must have its mask, but there are "
-            f"{len(images)} images and {len(masks)} masks: add what is missing, or take {alone[0].name} away."
-        )
-    return [(image, masks[image.stem]) for image in sorted(images.values(), key=_by_number)]
-
-
-def list_images(folder: Path) -> list[Path]:
-    """The images in a folder, of whichever kind we read; what else is there is told."""
-    return list_files(folder, image_extensions(), "images")
-
-
-def _by_number(path: Path) -> list[str | int]:
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
-
-
 def read_pairs(
-    pairs: Iterable[tuple[Path, Path]], mode: str, classes: Mapping[int, int], size: int | None = None
+    pairs: Iterable[tuple[Path, Path]],
+    mode: str,
+    classes: Mapping[int, int],
+    size: int | None = None,
+    in_colour: bool = False,
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Read images and masks, each as a viewer shows it; see ``to_bytes`` and ``to_values``.
+    """Read images and masks, each as a viewer shows it; see ``to_bytes`` and ``read_mask``.
 
     Args:
         pairs: the files of each image and of its mask.
         mode: "L" for images of one channel, "RGB" for images of three.
         classes: the class, or ``VOID``, that each value in the files of the masks stands for.
         size: side S in pixels to which images (bilinear, antialiased) and masks (nearest) are squashed; None for none.
+        in_colour: whether the keys of ``classes`` are colours.
 
     Shapes:
         images (I, H, W), or (I, S, S), masks (H, W), or (S, S), all of type uint8
@@ -127,26 +129,31 @@ def read_pairs(
         LabError: when a file is missing or damaged, an image has no range that could be scaled to bytes, a mask is not
             of its image's size, or holds an unknown value.
     """
-    notes = Notes()
-    read = [_read_pair(image_path, mask_path, mode, classes, size, notes) for image_path, mask_path in pairs]
+    notes, values = Notes(), MaskValues(classes, (), in_colour)
+    read = [_read_pair(image_path, mask_path, mode, values, size, notes) for image_path, mask_path in pairs]
     notes.tell()
     return [image for image, _ in read], [mask for _, mask in read]
 
 
+def to_picture(image: Tensor) -> Image.Image:
+    """The image of bytes (I, H, W), I 1 or 3."""
+    return Image.fromarray(image.permute(1, 2, 0).squeeze(-1).contiguous().numpy())
+
+
 def _read_pair(
-    image_path: Path, mask_path: Path, mode: str, classes: Mapping[int, int], size: int | None, notes: Notes
+    image_path: Path, mask_path: Path, mode: str, values: MaskValues, size: int | None, notes: Notes
 ) -> tuple[Tensor, Tensor]:
-    pictures = open_picture(image_path), open_picture(mask_path)
-    _check_sizes(*pictures)
-    if pictures[0].turned and not pictures[1].turned:
+    picture = open_picture(image_path)
+    mask_picture = open_picture(mask_path)
+    _check_sizes(picture, mask_picture)
+    if picture.turned and not mask_picture.turned:
         notes.add("turned", image_path)
-    image = to_bytes(pictures[0], mode, notes)
-    mask = Image.fromarray(_to_classes(to_values(pictures[1], classes), classes, mask_path))
+    image = to_bytes(picture, mode, notes)
+    mask = Image.fromarray(read_mask(mask_picture, values))
     if size is not None:
         image = squash(image, size)
         mask = mask.resize((size, size), Image.Resampling.NEAREST)
-    pixels = torch.from_numpy(np.array(image)).view(image.height, image.width, -1)  # (H, W, I)
-    return pixels.permute(2, 0, 1).contiguous(), torch.from_numpy(np.array(mask))
+    return to_tensor(image), to_tensor(mask)[0]
 
 
 def _check_sizes(image: Picture, mask: Picture) -> None:
@@ -158,20 +165,3 @@ def _check_sizes(image: Picture, mask: Picture) -> None:
             f"{image.path} has {width}×{height} pixels and {mask.path} has {mask_width}×{mask_height}{why}: "
             f"an image and its mask must be of one size."
         )
-
-
-def squash(image: Image.Image, size: int) -> Image.Image:
-    """An image as a square with that side in pixels, bilinear and antialiased."""
-    return image.resize((size, size), Image.Resampling.BILINEAR)
-
-
-def _to_classes(values: np.ndarray, classes: Mapping[int, int], path: Path) -> np.ndarray:
-    present = np.unique(values)
-    unknown = np.setdiff1d(present, list(classes))
-    if len(unknown):
-        allowed = ", ".join(map(str, sorted(classes)))
-        smooth = ": save it without smoothed edges and lossy compression" if len(present) > len(classes) else ""
-        raise LabError(f"{path} holds the value {unknown[0]}, but the values of a mask are {allowed}{smooth}.")
-    table = np.zeros(1 + max(classes), dtype=np.uint8)
-    table[list(classes)] = list(classes.values())
-    return table[values]

@@ -1,4 +1,4 @@
-"""The picture in a file as bytes, as a viewer shows it, and the values of a label mask; or a sentence why not.
+"""The picture in a file as bytes, as a viewer shows it; or a sentence why not.
 
 A file says more of its pixels than their numbers: how many bits they have, whether 0 is white, what is transparent,
 which colours a palette has, how the camera was held. Colour profiles and gamma are not applied.
@@ -7,7 +7,6 @@ Letters: H height, W width.
 """
 
 from collections import defaultdict
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -88,10 +87,28 @@ def open_picture(path: Path) -> Picture:
     except FileNotFoundError as error:
         raise LabError(f"{path} is missing.") from error
     except Exception as error:  # the bytes of a damaged file may raise anything
-        raise LabError(f"{path} cannot be read as an image ({error}): replace it by an undamaged copy.") from error
+        raise _unreadable(path, error) from error
     if frames > 1:
         raise LabError(f"{path} holds {frames} pictures, but one is due: save each page or frame as a file of its own.")
     return picture
+
+
+def picture_header(path: Path) -> tuple[tuple[int, int], bool]:
+    """The width and height of the picture in a file, upright, and whether it is grey; its pixels are not read.
+
+    Raises:
+        LabError: when the file is missing, or its header damaged.
+    """
+    try:
+        with path.open("rb") as stream, Image.open(stream, formats=_known_formats()) as file:
+            palette = np.reshape(file.getpalette("RGB"), (-1, 3)) if file.mode == "P" else None
+            is_grey = file.mode[0] in "1LIF" and file.mode != "LAB" if palette is None else is_grey_palette(palette)
+            size = file.size[::-1] if _orientation(file) in range(5, 9) else file.size
+    except FileNotFoundError as error:
+        raise LabError(f"{path} is missing.") from error
+    except Exception as error:  # the bytes of a damaged file may raise anything
+        raise _unreadable(path, error) from error
+    return size, is_grey
 
 
 def to_bytes(picture: Picture, mode: str, notes: Notes) -> Image.Image:
@@ -117,37 +134,8 @@ def to_bytes(picture: Picture, mode: str, notes: Notes) -> Image.Image:
     return pixels.convert(mode)
 
 
-def to_values(picture: Picture, known: Collection[int]) -> np.ndarray:
-    """The values of a mask (H, W), integers as they stand in the file.
-
-    Those of a palette are its numbers; but where all its colours are grey, as those of a black-and-white picture that a
-    program has squeezed, and these alone are known values, they are the colours. Colours of equal channels are grey.
-
-    Args:
-        picture: a decoded mask.
-        known: the values that a mask may hold.
-
-    Raises:
-        LabError: when the pixels are no integers, or are transparent, or it is unclear which value they stand for.
-    """
-    pixels, path = picture.pixels, picture.path
-    if pixels.mode == "P":
-        return _of_palette(pixels, path, known)
-    if pixels.mode == "1":
-        return np.asarray(pixels) * np.uint8(255 if 255 in known else 1)
-    if pixels.mode in ("L", "I", *SIXTEEN_BITS):
-        values = np.asarray(pixels)
-        return picture.most - values if picture.white_is_zero else values
-    if pixels.mode in ("LA", "RGB", "RGBA", "RGBX") and picture.most == 255:
-        *colours, alpha = np.moveaxis(np.asarray(pixels.convert("RGBA")), -1, 0)
-        if alpha.min() < 255:
-            raise LabError(f"{path} has transparent pixels, but each pixel of a mask must have a value: fill them in.")
-        if all((channel == colours[0]).all() for channel in colours):
-            return colours[0]
-    raise LabError(
-        f"{path} must hold one whole number a pixel (mode L, P, 1 or I;16), but it is of mode {pixels.mode}: save the "
-        f"values of the mask as bytes in one channel."
-    )
+def _unreadable(path: Path, error: Exception) -> LabError:
+    return LabError(f"{path} cannot be read as an image ({error}): replace it by an undamaged copy.")
 
 
 @cache
@@ -173,10 +161,14 @@ def _room(file: Image.Image) -> int | None:
 def _turned(file: Image.Image) -> bool:
     orientation = _tag(file, ORIENTATION)  # with its pixels read, a TIFF is upright already
     file.load()
+    return (orientation or _orientation(file)) in range(2, 9)
+
+
+def _orientation(file: Image.Image) -> int:
     try:
-        return (orientation or file.getexif().get(ORIENTATION, 1)) in range(2, 9)
+        return _tag(file, ORIENTATION) or file.getexif().get(ORIENTATION, 1)
     except Exception:  # damaged EXIF says nothing
-        return False
+        return 1
 
 
 def _upright(file: Image.Image) -> Image.Image:
@@ -221,16 +213,6 @@ def _on_white(pixels: Image.Image, path: Path, notes: Notes) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", colours.size, "white"), colours)
 
 
-def _of_palette(pixels: Image.Image, path: Path, known: Collection[int]) -> np.ndarray:
-    numbers = np.asarray(pixels)
-    palette = np.reshape(pixels.getpalette("RGB"), (-1, 3))
-    if (palette != palette[:, :1]).any() or numbers.max() >= len(palette):
-        return numbers
-    greys = palette[:, 0].astype(np.uint8)[numbers]
-    by_number, by_colour = (set(np.unique(values).tolist()) <= set(known) for values in (numbers, greys))
-    if by_number and by_colour and (numbers != greys).any():
-        raise LabError(
-            f"the palette of {path} gives numbers that are values of a mask colours that are others: save it as grey "
-            f"levels (mode L)."
-        )
-    return greys if by_colour else numbers
+def is_grey_palette(palette: np.ndarray) -> bool:
+    """Whether the colours (N, 3) of a palette are all grey."""
+    return bool((palette == palette[:, :1]).all())

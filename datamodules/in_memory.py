@@ -1,16 +1,17 @@
 """Data sets that fit in memory: tensors decoded once, a batch one indexed slice."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset
 
+from datamodules.image_preview import preview_images
+from datamodules.samplers import EvaluationSampler, ResumableSampler
 from datamodules.split_overlap import describe_overlap, fingerprints, rows
 
 
@@ -42,48 +43,6 @@ class InMemoryDataset(Dataset):
     def contents(self) -> Iterable[bytes]:
         """What a network sees of each sample: its input, whatever its label is."""
         return rows(self.tensors[0])
-
-
-class ResumableSampler(DistributedSampler):
-    """A shuffling sampler that begins an epoch behind the samples which a resumed run has seen.
-
-    Args:
-        skip: how many samples are passed over, asked when the first one is served, because a loader may be made before
-            a checkpoint is restored; its length still counts them.
-        **arguments: those of DistributedSampler.
-    """
-
-    def __init__(self, dataset: Dataset, skip: Callable[[], int], **arguments: int) -> None:
-        super().__init__(dataset, shuffle=True, **arguments)
-        self.skip = skip
-
-    def __iter__(self) -> Iterator[int]:
-        yield from islice(self.order(), self.skip(), None)
-
-    def order(self) -> Iterator[int]:
-        """The samples of an epoch in the order in which they are served."""
-        return super().__iter__()
-
-
-class EvaluationSampler(DistributedSampler):
-    """Shares the samples out among processes, each once and in their order; a process may be left without any.
-
-    Lightning's UnrepeatedDistributedSampler asserts that each has one, which fewer samples than processes cannot meet.
-
-    Args:
-        dataset: what is sampled.
-        num_replicas: processes, ≥ 1.
-        rank: which of them this is.
-    """
-
-    def __init__(self, dataset: Dataset, num_replicas: int, rank: int) -> None:
-        super().__init__(dataset, num_replicas, rank, shuffle=False)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.rank, len(self.dataset), self.num_replicas))
-
-    def __len__(self) -> int:
-        return len(range(self.rank, len(self.dataset), self.num_replicas))
 
 
 def identity(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -148,6 +107,10 @@ class InMemoryDataModule(LightningDataModule):
                         if hasattr(dataset, "contents")
                     }
                 )
+
+    def preview(self) -> dict[str, Any]:
+        """What a picture of the data shows, see ``callbacks.DataPicture``: of images some examples and the counts."""
+        return preview_images(self) if hasattr(self, "image_size") else {}
 
     def tell_overlap(self, contents: dict[str, Tensor]) -> None:
         """Say once how many samples of a split are also in one that was seen before.

@@ -1,52 +1,20 @@
 """Neurons under the electron microscope: the data that the U-Net was made for."""
 
-from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch import nn
 
-from datamodules.image_pairs import ImagePairs, SegmentationDataModule, list_pairs, read_pairs
 from datamodules.image_reading import image_extensions
 from datamodules.listing import has_files
+from datamodules.mask_values import MaskValues
 from datamodules.membrane_files import download_membrane
+from datamodules.own_pairs import ImagePairsDataModule
+from datamodules.pair_folders import Pair, list_pairs
 from lab.downloads import data_root
 
-CLASS_OF_VALUE = {0: 0, 255: 1}
 
-
-class RandomCrops(ImagePairs):
-    """Squares at random places of images, drawn anew each time from torch's global generator.
-
-    Args:
-        images: (I, H, W) of type uint8 each.
-        masks: (H, W) of type uint8 each.
-        crop_size: side S in pixels, ≥ 1 and at most that of an image; None for whole images.
-        crops_per_image: crops of each image in an epoch, ≥ 1.
-
-    Shapes:
-        an item: image (I, S, S) of values in [0, 1], mask (S, S); a batch: images (B, I, S, S), masks (B, S, S)
-    """
-
-    def __init__(
-        self, images: Sequence[Tensor], masks: Sequence[Tensor], crop_size: int | None, crops_per_image: int
-    ) -> None:
-        super().__init__(images, masks)
-        self.crop_size, self.crops_per_image = crop_size, crops_per_image
-
-    def __len__(self) -> int:
-        return super().__len__() * self.crops_per_image
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image, mask = super().__getitem__(index // self.crops_per_image)
-        if self.crop_size is None:
-            return image, mask
-        top, left = (int(torch.randint(side - self.crop_size + 1, ())) for side in mask.shape)
-        rows, columns = slice(top, top + self.crop_size), slice(left, left + self.crop_size)
-        return image[:, rows, columns], mask[rows, columns]
-
-
-class MembraneDataModule(SegmentationDataModule):
+class MembraneDataModule(ImagePairsDataModule):
     """30 slices of 512×512 pixels through the nerve cord of a fruit fly; what is membrane, what is inside of a cell?
 
     "An Integrated Micro- and Macroarchitectural Analysis of the Drosophila Brain by Computer-Assisted Serial Section
@@ -71,6 +39,7 @@ class MembraneDataModule(SegmentationDataModule):
         eval_batch_size: whole slices in a batch of validation, test and prediction, per process, ≥ 1.
         augmentation: applied to the images and masks of each training batch.
         seed: seed of the order of the training samples.
+        predict_files: what ``predict`` reads, without labels: a folder of images, or files; None for the test split.
 
     Shapes:
         a training batch: images (B, 1, S, S) of values in [0, 1], masks (B, S, S) of 0 "membrane" and 1 "cell", with S
@@ -81,9 +50,7 @@ class MembraneDataModule(SegmentationDataModule):
         LabError: when files are missing and cannot be downloaded, or are damaged.
     """
 
-    num_classes = 2
-    class_names = ("membrane", "cell")
-    classes = CLASS_OF_VALUE
+    noun = "slices"
 
     def __init__(
         self,
@@ -97,44 +64,46 @@ class MembraneDataModule(SegmentationDataModule):
         eval_batch_size: int = 1,
         augmentation: nn.Module | None = None,
         seed: int = 0,
+        predict_files: str | list[str] | None = None,
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, seed=seed, augmentation=augmentation)
+        super().__init__(
+            channels=1,
+            crop_size=crop_size,
+            predict_files=predict_files,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            augmentation=augmentation,
+            seed=seed,
+        )
         if num_folds < 2 or not 0 <= fold < num_folds:
             raise ValueError(
                 f"num_folds must be at least 2 and fold in 0 … num_folds − 1, but they are {num_folds} and {fold}."
             )
-        for name, value in {"num_val": num_val, "crop_size": crop_size, "crops_per_slice": crops_per_slice}.items():
-            if value is not None and value < 1:
+        for name, value in {"num_val": num_val, "crops_per_slice": crops_per_slice}.items():
+            if value < 1:
                 raise ValueError(f"{name} must be at least 1, but it is {value}.")
         self.fold, self.num_folds, self.num_val = fold, num_folds, num_val
-        self.crop_size, self.crops_per_slice = crop_size, crops_per_slice
+        self.crops_per_image = crops_per_slice
+        self.stated = MaskValues({0: 0, 255: 1}, ("membrane", "cell"))
         self.folder = data_root(root) / "membrane" / "train"
+        self.name = "Membrane"
 
     def prepare_data(self) -> None:
         """Download the slices where there are none; with files there, nothing is written."""
-        if not any(has_files(self.folder / kind, image_extensions()) for kind in ("image", "label")):
+        if self.predict_files is None and not any(
+            has_files(self.folder / kind, image_extensions()) for kind in ("image", "label")
+        ):
             download_membrane(self.folder)
 
-    def load(self, training: bool) -> dict[str, Dataset]:
+    @cached_property
+    def listing(self) -> dict[str, list[Pair]]:
+        """The files of the slices of each split."""
         pairs = list_pairs(self.folder / "image", self.folder / "label")
         splits = split_slices(len(pairs), self.fold, self.num_folds, self.num_val)
-        read = {
-            split: read_pairs([pairs[number] for number in splits[split]], "L", self.classes)
-            for split in (("train", "val") if training else ("test",))
-        }
-        datasets: dict[str, Dataset] = {split: ImagePairs(*of_split) for split, of_split in read.items()}
-        if training:
-            datasets["train"] = self._crops(*read["train"])
-        return datasets
+        return {split: [pairs[number] for number in numbers] for split, numbers in splits.items()}
 
-    def _crops(self, images: list[Tensor], masks: list[Tensor]) -> RandomCrops:
-        side = min(min(mask.shape) for mask in masks)
-        if self.crop_size is not None and self.crop_size > side:
-            raise ValueError(
-                f"crop_size must be at most {side}, the smallest side of the slices in {self.folder}, but it is "
-                f"{self.crop_size}; null stands for whole slices."
-            )
-        return RandomCrops(images, masks, self.crop_size, self.crops_per_slice)
+    def found(self) -> dict[str, Any]:
+        return {"class_names": self.values.class_names, "in_channels": 1, "image_size": self.crop_size}
 
 
 def split_slices(num_slices: int, fold: int, num_folds: int, num_val: int) -> dict[str, list[int]]:

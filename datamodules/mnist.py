@@ -53,7 +53,7 @@ class MNISTDataModule(InMemoryDataModule):
         LabError: when files are missing and cannot be downloaded, or are damaged.
     """
 
-    num_classes = 10
+    num_classes, in_channels, image_size = 10, 1, 28
     image_shape = (28, 28)
 
     def __init__(

@@ -1,18 +1,21 @@
 """Photographs of cats and dogs: which pixels are the pet's?"""
 
-from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_info
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import Dataset
 
-from datamodules.image_pairs import VOID, ImagePairs, SegmentationDataModule, list_images, read_pairs, squash
+from datamodules.image_files import list_images
 from datamodules.in_memory import check_images, split_indices
 from datamodules.listing import by_stem, find_file, tell_passed_over
+from datamodules.mask_values import VOID, MaskValues
+from datamodules.own_pairs import ImagePairsDataModule
+from datamodules.pair_folders import Pair
 from lab.downloads import data_root
 from lab.errors import LabError
 
@@ -25,28 +28,7 @@ REMEDY = (
 )
 
 
-class Photographs(ImagePairs):
-    """Photographs with their masks, whose contents are compared at the size at which they train.
-
-    Args:
-        images: (3, H, W) of type uint8 each.
-        masks: (H, W) of type uint8 each.
-        image_size: side of the training photographs, in pixels, ≥ 1.
-    """
-
-    def __init__(self, images: Sequence[Tensor], masks: Sequence[Tensor], image_size: int) -> None:
-        super().__init__(images, masks)
-        self.image_size = image_size
-
-    def contents(self) -> Iterable[bytes]:
-        """The pixels of each photograph as a network that trains on it would see them."""
-        return (
-            squash(Image.fromarray(pixels.permute(1, 2, 0).numpy()), self.image_size).tobytes()
-            for pixels in self.tensors[0]
-        )
-
-
-class OxfordPetDataModule(SegmentationDataModule):
+class OxfordPetDataModule(ImagePairsDataModule):
     """7,349 photographs of cats and dogs of 37 breeds, with trimaps: 3,680 train and validate, 3,669 test.
 
     "Cats and Dogs" (Parkhi et al., 2012), https://www.robots.ox.ac.uk/~vgg/publications/2012/parkhi12a/. Reads
@@ -64,6 +46,7 @@ class OxfordPetDataModule(SegmentationDataModule):
         batch_size: training samples in a batch, per process, ≥ 1.
         augmentation: applied to the images and masks of each training batch.
         seed: seed of the split and of the order of the training samples.
+        predict_files: what ``predict`` reads, without masks: a folder of images, or files; None for the test split.
 
     Shapes:
         a training batch: images (B, 3, S, S) of values in [0, 1], masks (B, S, S) of 0 "background", 1 "pet", and
@@ -83,22 +66,29 @@ class OxfordPetDataModule(SegmentationDataModule):
         batch_size: int = 16,
         augmentation: nn.Module | None = None,
         seed: int = 0,
+        predict_files: str | list[str] | None = None,
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=1, seed=seed, augmentation=augmentation)
+        if image_size < 1:
+            raise ValueError(f"image_size must be at least 1, but it is {image_size}.")
+        super().__init__(
+            channels=3, predict_files=predict_files, batch_size=batch_size, augmentation=augmentation, seed=seed
+        )
         check_images(val_fraction, flatten=False, augmentation=augmentation)
         if border not in CLASS_OF_BORDER:
             raise ValueError(f'border must be "void" or "class", but it is "{border}".')
-        if image_size < 1:
-            raise ValueError(f"image_size must be at least 1, but it is {image_size}.")
-        self.image_size, self.val_fraction = image_size, val_fraction
-        self.classes = {PET: 1, GROUND: 0, BORDER: CLASS_OF_BORDER[border]}
-        self.class_names = ("background", "pet") if border == "void" else ("background", "pet", "border")
-        self.num_classes = len(self.class_names)
+        self.wanted_size, self.val_fraction = image_size, val_fraction
+        names = ("background", "pet") if border == "void" else ("background", "pet", "border")
+        self.stated = MaskValues({PET: 1, GROUND: 0, BORDER: CLASS_OF_BORDER[border]}, names)
         self.folder = data_root(root) / "oxford-iiit-pet"
+        self.name = "OxfordPet"
 
     def prepare_data(self) -> None:
         """Download the full data set where there is nothing of it; with files there, nothing is written."""
-        if (self.folder / "images").is_dir() or (self.folder / "annotations").is_dir():
+        if (
+            self.predict_files is not None
+            or (self.folder / "images").is_dir()
+            or (self.folder / "annotations").is_dir()
+        ):
             return
         from torchvision.datasets import OxfordIIITPet
 
@@ -110,17 +100,29 @@ class OxfordPetDataModule(SegmentationDataModule):
                 f"{REMEDY}."
             ) from error
 
-    def load(self, training: bool) -> dict[str, Dataset]:
-        pairs = self._listed("trainval" if training else "test")
-        if not training:
-            return {"test": Photographs(*read_pairs(pairs, "RGB", self.classes), self.image_size)}
-        self._tell_shared()
+    @cached_property
+    def listing(self) -> dict[str, list[Pair]]:
+        """The files of the photographs that train and validate."""
+        pairs = self._listed("trainval")
         train, val = split_indices(len(pairs), self.val_fraction, self.seed)
-        train, val = ([pairs[number] for number in numbers] for numbers in (train.tolist(), val.tolist()))
-        return {
-            "train": Photographs(*read_pairs(train, "RGB", self.classes, self.image_size), self.image_size),
-            "val": Photographs(*read_pairs(val, "RGB", self.classes), self.image_size),
-        }
+        return {split: [pairs[number] for number in of.tolist()] for split, of in {"train": train, "val": val}.items()}
+
+    def pairs(self, split: str) -> list[Pair]:
+        """The files of the photographs of a split; one needs no list of the other official one."""
+        return self._test_pairs if split == "test" else self.listing[split]
+
+    @cached_property
+    def _test_pairs(self) -> list[Pair]:
+        return self._listed("test")
+
+    def found(self) -> dict[str, Any]:
+        return {"class_names": self.values.class_names, "in_channels": 3, "image_size": self.wanted_size}
+
+    def load(self, training: bool) -> dict[str, Dataset]:
+        loaded = super().load(training)
+        if training:
+            self._tell_shared()
+        return loaded
 
     def _tell_shared(self) -> None:
         """Say before training what the test, which compares the pixels, would say after it."""

@@ -56,6 +56,7 @@ class ShapesDataModule(InMemoryDataModule):
     """
 
     draws_samples = True
+    in_channels = 1
 
     def __init__(
         self,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 DOTS_PER_INCH = 150
 
 
-def save_figure(figure: "Figure", name: str, trainer: "Trainer", replicas: str = "") -> Path | None:
+def save_figure(
+    figure: "Figure", name: str, trainer: "Trainer", replicas: str = "", numbered: bool = True
+) -> Path | None:
     """Save a figure as ``<run>/figures/<name>_<step>.png``, and show it to the loggers that take images.
 
     A line below it says which run and which data it is of.
@@ -25,6 +27,7 @@ def save_figure(figure: "Figure", name: str, trainer: "Trainer", replicas: str =
         name: what the figure shows, such as ``"attention"``.
         trainer: the trainer whose run the figure belongs to.
         replicas: which replicas are shown, as ``lab.titles.replicas_of`` says it; empty where there is one.
+        numbered: whether the step is in the name of the file; not of what a run has once.
 
     Returns:
         the file, or None where none is written: in a fast development run, and in all processes but the first.
@@ -34,7 +37,7 @@ def save_figure(figure: "Figure", name: str, trainer: "Trainer", replicas: str =
         return None
     # A Trainer that only tests does not count the steps behind its checkpoint; the run's logger knows them.
     step = max([trainer.global_step, *(getattr(logger, "first_step", 0) for logger in trainer.loggers)])
-    path = folder / "figures" / f"{name}_{step}.png"
+    path = folder / "figures" / (f"{name}_{step}.png" if numbered else f"{name}.png")
     figure.text(0.005, 0.0, joined(title_of(trainer), replicas), fontsize=7, color="0.45", va="top")
     with written_whole(path) as part:
         figure.savefig(part, dpi=DOTS_PER_INCH, bbox_inches="tight")

@@ -11,7 +11,8 @@ from image_files import write_png
 from PIL import Image
 from torch import Tensor, nn
 
-from datamodules.image_pairs import VOID, ImagePairs, SegmentationDataModule, list_pairs, read_pairs
+from datamodules.image_pairs import VOID, ImagePairs, SegmentationDataModule, read_pairs
+from datamodules.pair_folders import list_pairs
 from lab.errors import LabError
 
 CLASSES = {0: 1, 7: 0, 9: VOID}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from datamodules.image_reading import Notes, open_picture, to_bytes, to_values
+from datamodules.image_reading import Notes, open_picture, to_bytes
+from datamodules.mask_reading import to_values
 from lab.errors import LabError
 
 RAMP = np.arange(1 << 16, dtype=np.uint16).reshape(256, 256)

@@ -12,7 +12,7 @@ from image_files import write_membrane, write_png
 from PIL import Image
 from torch import Tensor
 
-from datamodules.membrane import MembraneDataModule, RandomCrops, split_slices
+from datamodules.membrane import MembraneDataModule, split_slices
 from datamodules.pair_augmentation import PairAugmentation
 from lab.errors import LabError
 
@@ -86,16 +86,6 @@ def test_crops_are_drawn_anew_each_epoch_from_the_global_seed(tmp_path: Path) ->
     first, second = dataset[0][0], dataset[0][0]
     torch.manual_seed(0)
     assert not torch.equal(first, second) and torch.equal(dataset[0][0], first)
-
-
-def test_the_crop_of_a_mask_is_at_the_place_of_its_image_and_every_place_occurs() -> None:
-    places = torch.arange(5 * 6, dtype=torch.uint8).view(5, 6)
-    dataset = RandomCrops([places[None]], [places], crop_size=3, crops_per_image=200)
-    torch.manual_seed(0)
-    images, masks = dataset.__getitems__(range(len(dataset)))
-    assert torch.equal((images[:, 0] * 255).round().byte(), masks)
-    corners = {int(mask[0, 0]) for mask in masks}
-    assert corners == {6 * row + column for row in range(3) for column in range(4)}
 
 
 @pytest.mark.parametrize("crop_size", [None, 64])
