@@ -16,7 +16,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lab.errors import LabError, nearest
 from lab.files import HOUSE
 
-ROOMS = ("callbacks", "datamodules", "lit_models", "nets", "theory")
+ROOMS = ("callbacks", "datamodules", "figures", "lit_models", "nets", "theory")
 SHOWN = 12
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 

@@ -4,22 +4,25 @@ import ast
 import importlib
 import inspect
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("lab", "nets", "theory", "datamodules", "lit_models", "callbacks")
+ROOMS = ("lab", "nets", "theory", "figures", "datamodules", "lit_models", "callbacks")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 MAY_IMPORT = {
     "nets": set(),
     "theory": set(),
+    "figures": set(),
     "lab": set(),
     "datamodules": {"lab.errors", "lab.downloads"},
     "lit_models": {"nets", "lab.directions"},
-    "callbacks": {"nets", "theory", "lab"},
+    "callbacks": {"nets", "theory", "figures", "lab"},
 }
+REPORTS = re.compile(r"lab[./]report(s?[./]|_)")  # the modules of lab that draw
 # The import names of what requirements.txt installs, where the two names differ.
 IMPORT_NAMES = {"scikit-learn": "sklearn", "PyYAML": "yaml", "jsonargparse[signatures]": "jsonargparse"}
 
@@ -44,14 +47,40 @@ def test_a_room_imports_only_the_rooms_below_it(path):
     room = path.relative_to(ROOT).parts[0]
     for name in imported(path):
         if name.split(".")[0] in ROOMS and name.split(".")[0] != room:
-            allowed = MAY_IMPORT[room]
+            allowed = MAY_IMPORT[room] | ({"figures"} if REPORTS.match(name_of(path)) else set())
             assert any(name == other or name.startswith(f"{other}.") for other in allowed), f"{room} imports {name}"
 
 
-def test_networks_and_theory_need_no_lightning():
+def test_networks_theory_and_figures_need_no_lightning():
     for path in MODULES:
-        if path.relative_to(ROOT).parts[0] in ("nets", "theory"):
+        if path.relative_to(ROOT).parts[0] in ("nets", "theory", "figures"):
             assert not {name for name in imported(path) if name.split(".")[0] == "lightning"}
+
+
+def test_figures_load_neither_lightning_nor_matplotlib_before_they_draw():
+    code = "import sys, figures; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert "torch" in loaded.split() and not {"lightning", "matplotlib", "lab"} & set(loaded.split())
+
+
+def test_callbacks_are_all_that_their_room_hands_out():
+    from lightning.pytorch import Callback
+
+    import callbacks
+
+    assert all(issubclass(getattr(callbacks, name), Callback) for name in callbacks.__all__)
+
+
+def test_every_public_function_of_figures_states_its_shapes_and_types():
+    import figures
+
+    for name in figures.__all__:
+        function = getattr(figures, name)
+        if inspect.isfunction(function):
+            assert "Shapes:" in inspect.getdoc(function) and "Args:" in inspect.getdoc(function), name
+            hints = inspect.signature(function)
+            assert hints.return_annotation is not inspect.Signature.empty, name
+            assert all(given.annotation is not inspect.Parameter.empty for given in hints.parameters.values()), name
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from callbacks.gradient_figures import BEYOND, COLUMNS, PANELS
 from lightning.pytorch import Callback
 from matplotlib.figure import Figure
 
@@ -22,7 +23,6 @@ from callbacks import (
     draw_timestep_gradients,
     gradients_of,
 )
-from callbacks.gradient_figures import BEYOND, COLUMNS, PANELS
 from datamodules import RunningAverageDataModule
 from lab import read_metrics
 from lit_models import LitSequenceRegressor

@@ -5,14 +5,9 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import callbacks.class_report
 import pytest
 import torch
-from sklearn.metrics import balanced_accuracy_score, f1_score
-from tiny_graph import CLASSES, FEATURES, TinyGraph
-from torchmetrics.functional.classification import multiclass_calibration_error
-
-import callbacks.class_report
-from callbacks import ClassReport
 from callbacks.class_report import (
     UNDEFINED,
     calibration_bins,
@@ -20,6 +15,11 @@ from callbacks.class_report import (
     draw_reliability,
     expected_calibration_error,
 )
+from sklearn.metrics import balanced_accuracy_score, f1_score
+from tiny_graph import CLASSES, FEATURES, TinyGraph
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from callbacks import ClassReport
 from lit_models import LitNodeClassifier
 from nets import GCN
 

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from callbacks.node_drawing import WRONG, class_colors, draw_node_embeddings, save_animation
 from matplotlib import colors
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 from torch.testing import assert_close
-
-from callbacks.node_drawing import WRONG, class_colors, draw_node_embeddings, save_animation
 
 PAIRS = torch.tensor([[0, 1, 2, 3, 4, 5, 0, 1], [1, 2, 3, 4, 5, 0, 3, 4]])
 EDGES = torch.cat([PAIRS, PAIRS.flip(0)], dim=1)
