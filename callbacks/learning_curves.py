@@ -2,7 +2,8 @@
 
 from lightning.pytorch import LightningModule, Trainer
 
-from callbacks.observing import DrawsAtEnd, metrics_so_far
+from callbacks.draws_at_end import DrawsAtEnd
+from callbacks.observing import metrics_so_far
 from figures import draw_learning_curves
 from lab.figures import save_figure
 from lab.titles import joined, replicas_of, title_of

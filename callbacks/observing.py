@@ -1,7 +1,6 @@
-"""What callbacks share: to observe a network without changing its training, to gather, to log and to draw."""
+"""What callbacks share: to observe a network without changing its training, to gather and to log."""
 
 import random
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -66,24 +65,6 @@ def _same_random_numbers() -> Iterator[None]:
         finally:
             random.setstate(python_state)
             np.random.set_state(numpy_state)
-
-
-class DrawsAtEnd(Callback):
-    """A callback that draws when training ends, also when it ends by an error or a signal.
-
-    A subclass implements ``draw``.
-    """
-
-    @abstractmethod
-    def draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw into the run folder."""
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.draw(trainer, pl_module)
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self.draw(trainer, pl_module)
 
 
 def gather(trainer: Trainer, value: Any) -> list[Any]:

@@ -13,7 +13,8 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from callbacks.observing import DrawsAtEnd, metrics_so_far, rehearsal
+from callbacks.draws_at_end import DrawsAtEnd
+from callbacks.observing import metrics_so_far, rehearsal
 from figures import draw_gradients_over_training, draw_timestep_gradients, gradients_of
 from lab.figures import save_figure
 from lab.titles import title_of

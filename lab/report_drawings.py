@@ -88,7 +88,7 @@ def curves_of(study: Study, grid: Grid | None) -> list[Drawing]:
 
 
 def draw_reconstructions_of(study: Study) -> list[Drawing]:
-    """Draw reconstructions of the same test images by every experiment: a block for each column, a line for each row."""
+    """Draw reconstructions of the same images by every experiment: a block for each column, a line for each row."""
     blocks: dict[str, dict[str, torch.Tensor]] = {}
     for (row, column), runs in study.runs.items():
         for run in runs[:1]:

@@ -9,8 +9,8 @@ import yaml
 from grid_runs import a_run, config, write_config
 
 import report
-from lab.errors import LabError
 from lab import report_drawings
+from lab.errors import LabError
 from lab.report_studies import Measured, Study
 
 CURVE = "step,val/loss,test/acc,test/loss\n1,3.0,,\n2,2.0,,\n3,1.0,,\n3,,0.5,0.25\n"
