@@ -11,18 +11,21 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from callbacks import HANDOUT_TREE, HANDOUT_WORDS, draw_search_tree
-from callbacks.study_drawings import Drawing, draw_saturation, drawings_of
+import torch
+
+from figures import HANDOUT_TREE, HANDOUT_WORDS, draw_search_tree, step_of_tree
 from lab.errors import LabError
 from lab.files import written_whole
 from lab.grids import read_grid
 from lab.parser import Parser
 from lab.reports.collect import read_finished, write_results, write_tables
+from lab.reports.drawings import Drawing, draw_saturation, drawings_of
 from lab.reports.images import saved_picture
 from lab.reports.latex import write_latex
 from lab.reports.page import write_page
 from lab.reports.reading import all_runs, named_runs, readable
 from lab.reports.studies import Study
+from nets import beam_search
 
 DOCS, RUNS, REPORT = Path("docs"), Path("runs"), Path("report")
 REPRODUCED = [RUNS / "reproduce" / f"{budget}.json" for budget in ("reduced", "full")]
@@ -54,6 +57,18 @@ def copy_figures(studies: Mapping[str, Study]) -> None:
             print(f"Copied: {path}")
 
 
+def draw_beam_search(beam_width: int) -> Drawing:
+    """Draw the search tree of the handout's example, and the hypotheses that ``nets.beam_search`` keeps in it."""
+    depth, start = 1 + max(map(len, HANDOUT_TREE)), torch.zeros(1, dtype=torch.long)
+    arguments = (step_of_tree(HANDOUT_TREE), torch.zeros(1, 0, dtype=torch.long), start)
+    beam = beam_search(*arguments, beam_width, depth, return_history=True)
+    kept = {tuple(row) for level in beam.history for row in level.tokens[0].tolist()}
+    exhaustive = beam_search(*arguments, len(HANDOUT_WORDS) ** depth, depth)
+    found, best = ((search.tokens[0, 0].tolist(), float(search.log_probs[0, 0])) for search in (beam, exhaustive))
+    figure = draw_search_tree(HANDOUT_TREE, HANDOUT_WORDS, beam_width, kept, found, best)
+    return Drawing("beam_search", "", figure)
+
+
 def save_drawings(drawings: Sequence[Drawing]) -> None:
     """Save the drawings that have a name to ``docs``."""
     for drawing in drawings:
@@ -79,7 +94,7 @@ def main(typed: Sequence[str]) -> int:
         save_drawings(drawings[name])
     copy_figures({study.name: study for study in finished.grids if study.name in written})
     if not (DOCS / "beam_search.png").is_file():
-        save_drawings([Drawing("beam_search", "", draw_search_tree(HANDOUT_TREE, HANDOUT_WORDS, beam_width=2))])
+        save_drawings([draw_beam_search(beam_width=2)])
     figures = {name: [(drawing.caption, drawing.figure) for drawing in of] for name, of in drawings.items()}
     write_page(finished.studies, REPORT / "index.html", figures, REPRODUCED)
     write_tables(finished.studies, REPORT / "tables.csv")

@@ -1,20 +1,17 @@
-"""How large attention scores are, how sharp attention is, and what theory says of both at the start."""
+"""The variance of attention scores and the entropy of attention, beside their predictions at initialisation."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from callbacks.observing import Metrics, check_datasets, metrics_so_far, undisturbed
+from callbacks.observing import check_datasets, metrics_so_far, undisturbed
+from figures import draw_attention_statistics, statistics_of
 from lab.figures import save_figure
 from lab.titles import title_of
 from nets import MultiHeadAttention
 from theory import dot_product_moments
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 NAMES = ("raw_variance", "scaled_variance", "predicted_variance", "entropy")
 
@@ -64,7 +61,7 @@ class AttentionStatistics(Callback):
         if metrics and statistics_of(metrics, "raw_variance"):
             save_figure(draw_attention_statistics({title_of(trainer): metrics}), "attention_statistics", trainer)
 
-    def _log(self, trainer: Trainer, pl_module: LightningModule, names: list[str]) -> None:
+    def _log(self, trainer: Trainer, pl_module: LightningModule, names: Sequence[str]) -> None:
         if not trainer.is_global_zero:
             return
         dataset = trainer.datamodule.datasets["val"]
@@ -119,53 +116,3 @@ def _measure_layer(layer: MultiHeadAttention, tokens: Tensor) -> dict[str, Tenso
         "predicted_variance": dot_product_moments(0.0, std, layer.head_dim).variance,
         "entropy": entropy,
     }
-
-
-def statistics_of(metrics: Metrics, name: str) -> dict[int, tuple[list[int], Tensor]]:
-    """One statistic out of a run's metrics: for each layer, the steps and the values (steps, H)."""
-    heads: dict[int, dict[int, tuple[list[int], list[float]]]] = {}
-    for key, logged in metrics.items():
-        parts = key.split("/")
-        if parts[0] == "attention" and parts[-1] == name:
-            layer, head = (int(part.rsplit("_", 1)[1]) for part in parts[1:3])
-            heads.setdefault(layer, {})[head] = logged
-    return {
-        layer: (of_layer[1][0], torch.tensor([of_layer[head][1] for head in sorted(of_layer)]).T)
-        for layer, of_layer in sorted(heads.items())
-    }
-
-
-def draw_attention_statistics(runs: Mapping[str, Metrics]) -> "Figure":
-    """Score variance (top) and entropy of the attention (bottom) over training, one column a run.
-
-    A line is the mean over the heads of a layer, its band their range; a dashed line is the variance that theory
-    predicts at the start.
-
-    Args:
-        runs: for each title, the metrics of a run with ``AttentionStatistics``, as ``lab.read_metrics`` gives them.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.2 * len(runs) + 0.6, 6.4), layout="constrained")
-    grid = figure.subplots(2, len(runs), sharex="col", sharey="row", squeeze=False)
-    for (above, below), (title, metrics) in zip(grid.T, runs.items(), strict=True):
-        for axes, name in ((above, "raw_variance"), (below, "entropy")):
-            for layer, (steps, values) in statistics_of(metrics, name).items():
-                (line,) = axes.plot(
-                    steps, values.mean(dim=1), marker=".", label=f"layer {layer}", color=f"C{layer - 1}"
-                )
-                axes.fill_between(steps, values.amin(dim=1), values.amax(dim=1), alpha=0.15, color=line.get_color())
-        for layer, (_, values) in statistics_of(metrics, "predicted_variance").items():
-            label = "predicted at the start" if layer == 1 else None
-            above.axhline(values.mean().item(), linestyle="--", linewidth=1, color=f"C{layer - 1}", label=label)
-        above.set_yscale("log")
-        above.set_title(title, fontsize=11)
-        below.set_ylim(bottom=0)
-        below.set_xlabel("optimizer step")
-        for axes in (above, below):
-            axes.grid(alpha=0.3)
-    grid[0, 0].set_ylabel("variance of q·k")
-    grid[1, 0].set_ylabel("entropy of the attention (nats)")
-    grid[0, 0].legend(fontsize=9)
-    figure.suptitle("Attention while it trains: the size of its scores, and how evenly it looks", fontsize=12)
-    return figure

@@ -1,27 +1,14 @@
-"""How the accuracy of a classifier falls as the test images are distorted."""
+"""The accuracy of a classifier on increasingly distorted test images."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from callbacks.learning_curves import Curve, draw_repeats
-from callbacks.observing import Metrics, gather, undisturbed
+from callbacks.observing import gather, undisturbed
+from figures import distortion_curves_of, draw_distortion_curves
+from figures.distortion_curves import PREFIX
 from lab.figures import save_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-PREFIX = "distorted_acc/"
-LABELS = {
-    "translation": "largest shift (of the side)",
-    "rotation": "largest rotation (degrees)",
-    "scale": "largest change of size",
-    "pixel_dropout": "share of missing pixels",
-    "noise": "noise (standard deviation)",
-    "occlusion": "side of the square in front (of the side)",
-}
 
 
 class DistortionCurves(Callback):
@@ -64,7 +51,7 @@ class DistortionCurves(Callback):
             for strength in strengths
         }
         pl_module.log_dict(measured)
-        curves = distortion_curves({name: ([0], [accuracy]) for name, accuracy in measured.items()})
+        curves = distortion_curves_of({name: ([0], [accuracy]) for name, accuracy in measured.items()})
         panels = {name: {"": [curve]} for name, curve in curves.items()}
         save_figure(draw_distortion_curves(panels), "distortion_curves", trainer)
 
@@ -80,23 +67,3 @@ class DistortionCurves(Callback):
             )
         counts = torch.tensor(gather(trainer, (right, len(labels)))).sum(dim=0)
         return float(counts[0] / counts[1])
-
-
-def distortion_curves(metrics: Metrics) -> dict[str, Curve]:
-    """The accuracy over the strength of each distortion, from what a run has logged."""
-    points: dict[str, list[tuple[float, float]]] = {}
-    for key, (_, values) in metrics.items():
-        if key.startswith(PREFIX):
-            name, _, strength = key.removeprefix(PREFIX).rpartition("_")
-            points.setdefault(name, []).append((float(strength), float(values[-1])))
-    return {name: tuple(map(list, zip(*sorted(pairs), strict=True))) for name, pairs in points.items()}
-
-
-def draw_distortion_curves(panels: Mapping[str, Mapping[str, list[Curve]]]) -> "Figure":
-    """The accuracy over the strength of every distortion, a panel each.
-
-    Args:
-        panels: for each distortion, for each line's label, the strengths and accuracies of every repeat.
-    """
-    labels = [LABELS.get(name, name) for name in panels]
-    return draw_repeats(dict(zip(labels, panels.values(), strict=True)), "accuracy", xlabels=labels)

@@ -1,24 +1,19 @@
-"""How far a graph attention network prefers some neighbours to others.
+"""The attention of a graph attention network over the edges into each node.
 
-Letters: N nodes, E edges with one self-loop a node, H heads, C classes.
+Letters: N nodes, E edges with one self-loop for each node, H heads, C classes.
 """
 
 import inspect
-from typing import TYPE_CHECKING
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from callbacks.neighborhood_drawing import draw_neighborhood
 from callbacks.node_embeddings import check_graph, inputs_of
 from callbacks.observing import log_replicas, undisturbed
+from figures import draw_attention_entropy, draw_neighborhood
 from lab.figures import save_figure
 from lab.titles import replicas_of
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 MOST_NEIGHBOURS = 15  # of the node that is chosen to be drawn
 
@@ -28,9 +23,9 @@ class GraphAttention(Callback):
 
     "Graph Attention Networks" (Veličković et al., 2018), https://arxiv.org/abs/1710.10903.
     Works for a network with ``forward(x, edge_index, return_weights=True) -> (logits, [(edge_index, weights), …])``,
-    one pair a layer, a task with ``replicas``, of which the first is drawn, and a datamodule with a ``graph``. Draws
-    ``graph_attention_entropy`` and ``graph_attention_neighborhood`` when training ends, and with ``_test`` in their
-    names when testing ends. Logs ``attention/entropy_share`` in ``test``: entropy / log(degree), 1 for uniform
+    one pair for each layer, a task with ``replicas``, of which the first is drawn, and a datamodule with a ``graph``.
+    Draws ``graph_attention_entropy`` and ``graph_attention_neighborhood`` when training ends, and with ``_test`` in
+    their names when testing ends. Logs ``attention/entropy_share`` in ``test``: entropy / log(degree), 1 for uniform
     attention, averaged over heads and over the nodes with two edges or more, their self-loops included; of replicas, of
     each.
 
@@ -79,7 +74,9 @@ class GraphAttention(Callback):
         edge_index, weights = first_attention(trainer, pl_module)[0]
         degrees = degrees_of(edge_index, graph.x.shape[0])
         entropy = attention_entropy(edge_index, weights, len(degrees))
-        save_figure(draw_attention_entropy(entropy, degrees), f"graph_attention_entropy{suffix}", trainer, shown)
+        shares = torch.stack([entropy_share(of_head[:, None], degrees) for of_head in entropy.T])
+        figure = draw_attention_entropy(entropy, degrees, shares)
+        save_figure(figure, f"graph_attention_entropy{suffix}", trainer, shown)
         labels, among = graph.y.cpu(), graph.test_mask.cpu()
         node = choose_node(edge_index, labels, among) if self.node is None else self.node
         figure = draw_neighborhood(node, edge_index, weights, labels, class_names=names)
@@ -140,50 +137,3 @@ def choose_node(edge_index: Tensor, labels: Tensor, among: Tensor) -> int:
     others = torch.bincount(target[labels[source] != labels[target]], minlength=len(labels))[nodes]
     few = torch.where(neighbours <= MOST_NEIGHBOURS, (MOST_NEIGHBOURS + 1) * others + neighbours, -neighbours)
     return int(nodes[few.argmax()])
-
-
-def draw_attention_entropy(entropy: Tensor, degrees: Tensor) -> "Figure":
-    """The entropy of each node and head against the node's degree, and its share of the largest possible.
-
-    Lines are means over the nodes of one degree; dashed is log(degree), the entropy of uniform attention.
-
-    Args:
-        entropy: of the attention over the edges into each node.
-        degrees: edges into each node, its self-loop included.
-
-    Shapes:
-        entropy (N, H), degrees (N,)
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10.4, 4.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    distinct = degrees.unique()  # (K,) for K degrees
-    largest, several = distinct.to(entropy.dtype).log(), distinct > 1
-    means = torch.stack([entropy[degrees == degree].mean(dim=0) for degree in distinct])  # (K, H)
-    shares = means[several] / largest[several, None]
-    for head, (values, mean, share) in enumerate(zip(entropy.T, means.T, shares.T, strict=True)):
-        color, shift = f"C{head % 10}", 1.06 ** ((head + 0.5) / entropy.shape[1] - 0.5)  # heads side by side
-        left.scatter((degrees * shift).numpy(), values.numpy(), 7, color=color, alpha=0.35, linewidths=0)
-        left.plot(distinct.numpy(), mean.numpy(), color=color, linewidth=1.3)
-        name = f"head {head + 1}: {entropy_share(values[:, None], degrees):.2%} on average"
-        right.plot(distinct[several].numpy(), share.numpy(), ".-", color=color, linewidth=1.0, label=name)
-    left.plot(distinct.numpy(), largest.numpy(), "k--", linewidth=1.3, label="log(degree): uniform attention")
-    right.axhline(1.0, color="black", linestyle="--", linewidth=1.3)
-    right.set_ylim(min([0.95, *(0.97 * shares).flatten().tolist()]), 1.005)
-    for axes, name in ((left, "entropy of the attention (nats)"), (right, "entropy / log(degree)")):
-        _set_degree_axis(axes, int(distinct[-1]))
-        axes.set_ylabel(name)
-        axes.legend(fontsize=8)
-    figure.suptitle("Entropy of the first layer's attention over the edges into each node", fontsize=12)
-    return figure
-
-
-def _set_degree_axis(axes: "Axes", largest: int) -> None:
-    """A logarithmic axis with plain numbers."""
-    ticks = [step * 10**power for power in range(len(str(largest))) for step in (1, 2, 5)]
-    axes.set_xscale("log")
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.minorticks_off()
-    axes.set(xlim=(0.9, 1.15 * largest), xlabel="degree: edges into the node, with its self-loop")
-    axes.grid(alpha=0.3)

@@ -1,4 +1,4 @@
-"""The graph drawn where its network places the nodes, and how that changes in training.
+"""A graph with each node at its embedding by the network, and how the embeddings change in training.
 
 Letters: N nodes, E edges, D width of the last hidden layer, C classes, F frames.
 """
@@ -10,8 +10,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from callbacks.node_drawing import NUMBERS, draw_node_embeddings, limits_of, save_animation
+from callbacks.animation import save_animation
 from callbacks.observing import undisturbed
+from figures import draw_node_embeddings, limits_of
+from figures.node_embeddings import NUMBERS
 from lab.figures import save_figure
 from lab.run_folder import run_dir
 from lab.titles import data_name, joined, replicas_of
@@ -100,7 +102,7 @@ def check_graph(callback: Callback, trainer: Trainer) -> None:
 
 
 def known_of_nodes(data: Any) -> dict[str, Any]:
-    """What a datamodule with a graph tells of its nodes, by the names that ``draw_node_embeddings`` has for it."""
+    """The edges, labels and names of a datamodule with a graph, as arguments of ``draw_node_embeddings``."""
     of_graph = {"edge_index": data.graph.edge_index, "labels": data.graph.y, "train_mask": data.graph.train_mask}
     return {name: value.cpu() for name, value in of_graph.items()} | {
         name: getattr(data, name, None) for name in ("class_names", "marks")
@@ -125,7 +127,7 @@ def embed_nodes(pl_module: LightningModule, graph: Any) -> tuple[Tensor, Tensor]
     with undisturbed(pl_module):
         net = pl_module.replicas()[0]
         embeddings, predicted = net.encode(*inputs), net(*inputs).argmax(dim=-1)
-    return embeddings.cpu().float().nan_to_num(0.0, 0.0, 0.0), predicted.cpu()  # what diverged has no place
+    return embeddings.cpu().float().nan_to_num(0.0, 0.0, 0.0), predicted.cpu()  # also of diverged networks
 
 
 def principal_plane(embeddings: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,12 +161,12 @@ def project(embeddings: Tensor, centre: Tensor, directions: Tensor) -> tuple[Ten
 
 
 def draw_frames(frames: Mapping[int, tuple[Tensor, Tensor]], subject: str = "", **known: Any) -> Iterator["Figure"]:
-    """One figure an epoch, all in the plane and the range of axes that show the last.
+    """One figure for each epoch, all in the plane of the last one and with the same range of axes.
 
     Args:
         frames: the embeddings (N, D) and the predicted classes (N,) by their epoch.
         subject: which data and which replica they are of.
-        **known: what else ``draw_node_embeddings`` is told of the nodes.
+        **known: further arguments of ``draw_node_embeddings``.
     """
     *_, (last, _) = frames.values()
     plane = principal_plane(last)

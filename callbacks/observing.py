@@ -1,4 +1,4 @@
-"""What every observer needs: to look at a network without leaving a trace in its training."""
+"""What callbacks share: to observe a network without changing its training, to gather and to log."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -10,11 +10,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
+from figures.metrics import Metrics
 from lab.run_folder import read_metrics, run_dir
 from nets import replica_metrics
 from nets.labels import check_labels
-
-Metrics = Mapping[str, tuple[list[int], list[float]]]
 
 
 @contextmanager
@@ -32,9 +31,9 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def rehearsal(trainer: Trainer, module: nn.Module) -> Iterator[None]:
-    """What a training step does, in its mode, precision and random numbers; then all of it is forgotten.
+    """A training step's mode, precision and random numbers inside; outside, buffers and generators are as they were.
 
-    What is compiled runs uncompiled, so that hooks inside do not make it compile again. Take gradients with
+    A compiled network runs uncompiled, so that hooks inside do not make it compile again. Take gradients with
     ``torch.autograd.grad``, which leaves those of the parameters alone.
     """
     buffers = {buffer: buffer.clone() for buffer in module.buffers()}  # such as running means
@@ -54,6 +53,10 @@ def rehearsal(trainer: Trainer, module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _same_random_numbers() -> Iterator[None]:
+    """The random generators outside as they were before, also after an error.
+
+    Lightning's ``isolate_rng`` covers the same generators, but restores none of them after an error.
+    """
     python_state, numpy_state = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         try:
@@ -64,7 +67,7 @@ def _same_random_numbers() -> Iterator[None]:
 
 
 def gather(trainer: Trainer, value: Any) -> list[Any]:
-    """What each process holds, in the order of their ranks."""
+    """The value of each process, in the order of their ranks."""
     if trainer.world_size == 1:
         return [value]
     gathered: list[Any] = [None] * trainer.world_size
@@ -73,7 +76,7 @@ def gather(trainer: Trainer, value: Any) -> list[Any]:
 
 
 def evaluated(outputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """What an evaluation step gives of a classifier: the logits of each replica (R = 1 without replicas), and labels.
+    """The logits of each replica (R = 1 without replicas) and the labels, from an evaluation step of a classifier.
 
     Shapes:
         (R, B, C), (B,)
@@ -90,12 +93,12 @@ def class_names_of(trainer: Trainer, num_classes: int) -> list[str]:
 
 
 def log_replicas(pl_module: LightningModule, name: str, values: Tensor) -> None:
-    """Log a metric of each replica (R,), which every process has found for itself."""
+    """Log a metric of each replica (R,), which every process has computed itself."""
     pl_module.log_dict(replica_metrics(name, values.float().to(pl_module.device)), sync_dist=True)
 
 
 def check_datasets(callback: Callback, trainer: Trainer) -> None:
-    """Raise ValueError unless the data can be looked at outside the loaders."""
+    """Raise ValueError unless the datamodule has its data in memory, as ``datasets`` with ``tensors``."""
     datasets = getattr(trainer.datamodule, "datasets", None)
     if datasets is None or not all(hasattr(dataset, "tensors") for dataset in datasets.values()):
         raise ValueError(
@@ -104,7 +107,7 @@ def check_datasets(callback: Callback, trainer: Trainer) -> None:
 
 
 def metrics_so_far(trainer: Trainer) -> Metrics | None:
-    """What the run has logged up to now; None where it leaves no files, and in all processes but the first."""
+    """The metrics that the run has logged so far; None where it leaves no files, and in all processes but the first."""
     folder = run_dir(trainer)
     if folder is None or not trainer.is_global_zero:
         return None

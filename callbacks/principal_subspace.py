@@ -1,15 +1,14 @@
-"""A linear autoencoder beside what theory says that it must find.
+"""A linear autoencoder compared with the closed form of its optimum.
 
 Letters: D inputs, K bottleneck, N training samples, R replicas.
 """
-
-from typing import TYPE_CHECKING
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from callbacks.observing import Metrics, check_datasets, log_replicas, metrics_so_far, undisturbed
+from callbacks.observing import check_datasets, log_replicas, metrics_so_far, undisturbed
+from figures import draw_principal_subspace
 from lab.figures import save_figure
 from lab.titles import joined, replicas_of, title_of
 from nets import Autoencoder
@@ -19,9 +18,6 @@ from theory import (
     linear_autoencoder_residual,
     regularized_linear_autoencoder_optimum,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class PrincipalSubspace(Callback):
@@ -102,35 +98,3 @@ class PrincipalSubspace(Callback):
             errors = torch.where(expected > 0, (found - expected).abs() / expected, found)
             measured["singular_values"] = errors.max()
         return measured
-
-
-def draw_principal_subspace(metrics: Metrics, title: str) -> "Figure":
-    """Angle to the principal subspace, and the excess of the loss over its optimum, over training.
-
-    Args:
-        metrics: those of a run with ``PrincipalSubspace``, as ``lab.read_metrics`` gives them.
-        title: what was trained.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10.4, 4.0), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    steps, angles = metrics["pca/angle"]
-    left.plot(steps, angles, marker=".", color="C0", label=f"largest principal angle: {angles[-1]:.3g}° at the end")
-    left.axhline(1.0, color="0.5", linestyle=":", linewidth=1, label="1°")
-    left.set_ylabel("degrees")
-    (_, losses), (_, optima) = metrics["pca/loss"], metrics["pca/optimum"]
-    excess = [max(loss / optimum - 1, 1e-12) for loss, optimum in zip(losses, optima, strict=True)]
-    right.plot(steps, excess, marker=".", color="C1", label=f"loss / optimum − 1: {excess[-1]:.2g} at the end")
-    others = {"residual": "first-order residual", "orthonormality": "‖W₂ᵀW₂ − I‖", "singular_values": "singular values"}
-    for number, (name, label) in enumerate(others.items(), start=2):
-        if f"pca/{name}" in metrics:
-            values = metrics[f"pca/{name}"][1]
-            right.plot(steps, values, marker=".", linewidth=1, color=f"C{number}", label=f"{label}: {values[-1]:.2g}")
-    for axes in (left, right):
-        axes.set_yscale("log")
-        axes.set_xlabel("optimizer step")
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=9)
-    figure.suptitle(f"{title}: gradient descent approaches the closed form", fontsize=12)
-    return figure

@@ -1,20 +1,12 @@
-"""Learned relative attention beside the construction that it could have found."""
+"""Learned relative attention compared with the constructed layer that computes the same operator."""
 
-from typing import TYPE_CHECKING
-
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
 
 from callbacks.observing import undisturbed
+from figures import draw_relative_positions
 from lab.figures import save_figure
 from nets import RelativeAttention1d
 from theory import conv1d_as_relative_attention, max_pool_as_relative_attention
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-LOWEST = -14.0  # weights below e^-14 of the largest all look like none
 
 
 class RelativePositions(Callback):
@@ -83,48 +75,6 @@ def constructed_layer(data: object, net: RelativeAttention1d) -> RelativeAttenti
         weights = max_pool_as_relative_attention(data.k, data.length, smallest_input=max(data.low, 0.01))
     layer = RelativeAttention1d(min(net.max_distance, data.length - 1))
     return layer.set_scalars(*weights).to(net.p.device, net.p.dtype)
-
-
-def draw_relative_positions(
-    learned: Tensor, constructed: Tensor, scalars: list[str], targets: Tensor, predictions: list[Tensor], title: str
-) -> "Figure":
-    """Scores of each distance, learned and constructed, and what both layers make of a sequence.
-
-    Args:
-        learned: the learned p, entry R+(i−j) for the distance i−j.
-        constructed: the constructed p.
-        scalars: what else is to be said of the learned and of the constructed layer.
-        targets: what the operator makes of the sequence, at its central positions.
-        predictions: what the learned and the constructed layer make of it, at all positions.
-        title: the operator.
-
-    Shapes:
-        learned and constructed (2R+1,), targets (T',), predictions: two of (T,)
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11.0, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.4])
-    for number, (name, p) in enumerate({"learned": learned, "constructed": constructed}.items()):
-        reach = len(p) // 2
-        distances = torch.arange(-reach, reach + 1)
-        heights = (p - p.max()).clamp(min=LOWEST) - LOWEST  # a constant added to every p changes nothing
-        shifted = distances + 0.4 * number - 0.2
-        left.bar(shifted.numpy(), heights.numpy(), bottom=LOWEST, width=0.38, label=f"{name}: {scalars[number]}")
-    left.set_xlabel("distance i − j")
-    left.set_ylabel(f"p − max p (cut at {LOWEST:g})")
-    left.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16))
-    margin = (len(predictions[0]) - len(targets)) // 2
-    inside = slice(margin, margin + len(targets))
-    steps = torch.arange(len(predictions[0]))[inside]
-    right.plot(steps, targets, color="0.6", linewidth=5, alpha=0.6, label="target")
-    for name, style, prediction in zip(("learned", "constructed"), (".-", "x"), predictions, strict=True):
-        right.plot(steps, prediction[inside], style, linewidth=1, label=name)
-    right.set_xlabel("position i")
-    right.set_ylabel("output")
-    right.legend(fontsize=9)
-    figure.suptitle(f"Relative attention as a {title}: found by gradient descent, and by construction", fontsize=12)
-    return figure
 
 
 def _width(net: object) -> str:

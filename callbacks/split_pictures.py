@@ -1,4 +1,4 @@
-"""When pictures of a split are drawn: when training and testing end, and in between if wanted."""
+"""The base of callbacks that draw a split: when training and testing end, and in between if asked to."""
 
 from abc import abstractmethod
 
@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 class SplitPictures(Callback):
     """Draws the validation split when training ends, and after every so many epochs if wanted; the test split in test.
 
-    A subclass says in ``draw`` what is drawn; the first of several processes alone calls it.
+    A subclass implements ``draw``, which only the first of several processes calls.
 
     Args:
         every_n_epochs: draw also after every so many epochs, ≥ 1; only at the end when None.

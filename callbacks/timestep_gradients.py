@@ -1,4 +1,4 @@
-"""Gradients on their way back through time: how large they are at each step, beside what theory allows.
+"""Norms of the gradient with respect to the hidden state at each time step, beside the bounds of theory.
 
 Letters: B batch, T time, H hidden size, L layers.
 """
@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from callbacks.gradient_figures import draw_gradients_over_training, draw_timestep_gradients, gradients_of
+from callbacks.draws_at_end import DrawsAtEnd
 from callbacks.observing import metrics_so_far, rehearsal
+from figures import draw_gradients_over_training, draw_timestep_gradients, gradients_of
 from lab.figures import save_figure
 from lab.titles import title_of
 from nets import RNNLayer
@@ -25,7 +26,7 @@ from theory import gradient_bound, vanishing_rate
 LIPSCHITZ = 1.0  # the largest slope of tanh, ReLU and identity
 
 
-class TimestepGradients(Callback):
+class TimestepGradients(DrawsAtEnd):
     r"""Logs the gradient of the loss with respect to every hidden state of a recurrent network.
 
     ``gradients/layer_<l>/`` + ``grad_norm/t_<t>``: ‖∂L/∂h_t‖; ``cell_grad_norm/t_<t>``: ‖∂L/∂c_t‖ of an LSTM;
@@ -79,14 +80,7 @@ class TimestepGradients(Callback):
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=trainer.global_step)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer)
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._draw(trainer)
-
-    def _draw(self, trainer: Trainer) -> None:
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
         layers = gradients_of(metrics_so_far(trainer) or {})
         if layers:
             title = title_of(trainer)
@@ -95,15 +89,15 @@ class TimestepGradients(Callback):
 
 
 def measure_timestep_gradients(task: LightningModule, batch: Any, scale: float = 1.0) -> list[dict[str, Tensor]]:
-    """What ``TimestepGradients`` logs of each layer, in the order in which they run; see there.
+    """The quantities that ``TimestepGradients`` logs, for each layer in the order in which they run.
 
     Args:
         task: a task with ``net`` and ``batch_loss``.
-        batch: what its ``batch_loss`` takes.
-        scale: what the loss is multiplied by on its way back, so that 16-bit floats can hold its gradients.
+        batch: a batch, as its ``batch_loss`` takes it.
+        scale: the factor of the loss for the backward pass, so that 16-bit floats can hold its gradients.
 
     Shapes:
-        what ends in ``norm``, and ``bound``: (T,); all else ()
+        quantities that end in ``norm``, and ``bound``: (T,); all others ()
 
     Raises:
         ValueError: when no recurrent layer runs.
@@ -134,7 +128,7 @@ def measure_timestep_gradients(task: LightningModule, batch: Any, scale: float =
 
 @contextmanager
 def recorded_states(net: nn.Module) -> Iterator[list[tuple[RecurrentLayer, States]]]:
-    """Collects the layers of every ``RecurrentNet`` that runs, and their states; to the network nothing changes."""
+    """Collects the layers of every ``RecurrentNet`` that runs, and their states, without changing the outputs."""
     recorded: list[tuple[RecurrentLayer, States]] = []
     asked: dict[nn.Module, bool] = {}  # whether the network itself asks for the states
 
@@ -159,7 +153,7 @@ def recorded_states(net: nn.Module) -> Iterator[list[tuple[RecurrentLayer, State
 
 
 def _with_gradient(x: Tensor | PackedSequence) -> Tensor | PackedSequence:
-    """The same input; where nothing below wants a gradient it does, so that layers with frozen weights have one too."""
+    """The same input, which requires a gradient: layers with frozen weights have one too."""
     if isinstance(x, PackedSequence):
         return x._replace(data=_with_gradient(x.data))
     return x if x.requires_grad else x.detach().requires_grad_()

@@ -39,8 +39,8 @@ class GraphDataModule(NodeDataModule):
         dataset: the class path of a data set, instead of ``path``.
         dataset_args: the arguments of its constructor; ``root`` is ``ARCHLAB_DATA``/<Class> where it has none.
         directed: whether messages go from the source to the target alone, or, by default, both ways.
-        split: "public" for the one that comes with the graph, or where none does a random one, which is told; its number
-            in 0 … K − 1 where the graph has K; "random" for one that is drawn.
+        split: "public" for the one that comes with the graph (a random one, which is told, where none does); its
+            number in 0 … K − 1 where the graph has K; "random" for one that is drawn.
         val_fraction: share of each class that validates in a random split, in (0, 1).
         test_fraction: share of each class that tests in a random split, in (0, 1), with ``val_fraction`` below 1.
         label_column: of ``nodes.csv``.

@@ -8,6 +8,11 @@ import yaml
 
 from lab.errors import LabError, nearest
 
+RENAMED = {  # classes: the former path, which still works, and the path
+    "callbacks.ClassReport": "callbacks.ClassificationReport",
+    "callbacks.Mistakes": "callbacks.Misclassifications",
+}
+
 
 def owner_of(folder: Path) -> Path:
     """The run that a folder of results is of: itself, or of ``<run>/evaluations/<name>`` the run."""
@@ -37,7 +42,7 @@ def check_config(config: str) -> None:
 
 
 def config_file(path: str | Path) -> dict[str, Any]:
-    """A config file as it stands now, empty where there is none.
+    """A config file as it stands now, empty where there is none; classes have the names of today.
 
     Raises:
         LabError: when it is no valid YAML, or does not hold keys and values.
@@ -45,7 +50,16 @@ def config_file(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         return {}
     check_config(str(path))
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    return _with_names_of_today(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+
+
+def _with_names_of_today(value: Any) -> Any:
+    """A value of a config with the former paths of classes replaced, so that runs from before compare as equal."""
+    if isinstance(value, dict):
+        return {key: _with_names_of_today(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_names_of_today(inner) for inner in value]
+    return RENAMED.get(value, value) if isinstance(value, str) else value
 
 
 def read_config(run: Path) -> dict[str, Any]:

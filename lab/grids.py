@@ -1,5 +1,6 @@
 """Grids of experiments: what to run, and which runs there are already."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ UNSWEPT = {
     "trainer.limit_test_batches": "every run of a grid is tested on all of its test split",
     "ckpt_path": "a run begins afresh, or where it was broken off",
 }
-KEYS = ("title", "config", "metrics", "columns", "rows", "seeds", "curves", "references", "versus")
+KEYS = ("title", "config", "metrics", "columns", "rows", "seeds", "curves", "references", "baseline")
+RENAMED = {"versus": "baseline"}  # keys of a grid file: the former name, which still works, and the name
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Grid:
         seeds: seeds to run, each for the weights and the data; the config's own alone when empty.
         curves: the metric to draw over training, and the label of its axis; none when empty.
         references: metrics that hold for a whole row, taken from its first column, and how they are called.
-        versus: a row that the others are held against by a test of the first metric; none when empty.
+        baseline: a row that the others are compared with by a test of the first metric; none when empty.
         exact: whether an override such as ``trainer.accelerator``, in which repeats of an experiment may differ, is one
             that tells the runs of the grid apart.
     """
@@ -84,7 +86,7 @@ class Grid:
     seeds: list[int] = field(default_factory=list)
     curves: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, str] = field(default_factory=dict)
-    versus: str = ""
+    baseline: str = ""
     exact: bool = False
 
     @property
@@ -139,6 +141,7 @@ def read_grid(path: Path) -> Grid:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise LabError(f"the grid {path} is no valid YAML: {' '.join(str(error).split())}.") from error
+    content = _with_names_of_today(content, path)
     given = set(map(str, content)) if isinstance(content, dict) else set()
     missing = {"title", "config", "metrics", "rows"} - given
     if missing or given - set(KEYS):
@@ -148,6 +151,21 @@ def read_grid(path: Path) -> Grid:
     grid = Grid(**{"path": str(path), "columns": {"": {}}, **content})
     _check(grid)
     return grid
+
+
+def _with_names_of_today(content: Any, path: Path) -> Any:
+    """The content of a grid file with its former keys replaced, and a sentence that says so.
+
+    Raises:
+        LabError: when a key stands there under both names.
+    """
+    for former, name in RENAMED.items():
+        if isinstance(content, dict) and former in content:
+            if name in content:
+                raise LabError(f"the grid {path} has {name} and its former name {former}: leave out {former}.")
+            print(f"{path}: {former} is now called {name}: the old name works, and means the same.", file=sys.stderr)
+            content = {name if key == former else key: value for key, value in content.items()}
+    return content
 
 
 def _check(grid: Grid) -> None:
@@ -167,8 +185,8 @@ def _check(grid: Grid) -> None:
         raise LabError(f"seeds of the grid {grid.path} must be a list of whole numbers, but it is {grid.seeds}.")
     if len(set(grid.seeds)) < len(grid.seeds):
         raise LabError(f"seeds of the grid {grid.path} must name each seed once, but it is {grid.seeds}.")
-    if grid.versus and grid.versus not in list(grid.rows):  # a list has no hash
-        raise LabError(f'versus of the grid {grid.path} must be one of its rows, but it is "{grid.versus}".')
+    if grid.baseline and grid.baseline not in list(grid.rows):  # a list has no hash
+        raise LabError(f'baseline of the grid {grid.path} must be one of its rows, but it is "{grid.baseline}".')
     configs = [grid.config, *(cell.config for cell in grid.cells)]
     for config in configs:
         if not isinstance(config, str) or not Path(config).is_file():

@@ -4,26 +4,28 @@ import ast
 import importlib
 import inspect
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("lab", "nets", "theory", "datamodules", "lit_models", "callbacks")
+ROOMS = ("lab", "nets", "theory", "figures", "datamodules", "lit_models", "callbacks")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 FLOORS = ("lab.training", "lab.commands", "lab.sweeps", "lab.reports")  # of the machinery; lab/ itself is the ground
 MAY_IMPORT = {
     "nets": set(),
     "theory": set(),
+    "figures": set(),
     "lab": set(),
     "lab.training": {"lab"},
     "lab.commands": {"lab", "lab.training"},
     "lab.sweeps": {"lab", "lab.training", "lab.commands"},
-    "lab.reports": {"lab"},
+    "lab.reports": {"lab", "figures"},
     "datamodules": {"lab.errors", "lab.downloads"},
     "lit_models": {"nets", "lab.directions", "lab.training.lightning_internals"},
-    "callbacks": {"nets", "theory", "lab", "lab.reports"},
+    "callbacks": {"nets", "theory", "figures", "lab"},
 }
 DOOR = ROOT / "lab" / "__init__.py"  # hands out what notebooks need, from every floor
 # The import names of what requirements.txt installs, where the two names differ.
@@ -58,10 +60,36 @@ def test_a_room_imports_only_the_rooms_below_it(path):
             assert {name, room_of(name)} & MAY_IMPORT[room], f"{room} imports {name}"
 
 
-def test_networks_and_theory_need_no_lightning():
+def test_networks_theory_and_figures_need_no_lightning():
     for path in MODULES:
-        if path.relative_to(ROOT).parts[0] in ("nets", "theory"):
+        if path.relative_to(ROOT).parts[0] in ("nets", "theory", "figures"):
             assert not {name for name in imported(path) if name.split(".")[0] == "lightning"}
+
+
+def test_figures_load_neither_lightning_nor_matplotlib_before_they_draw():
+    code = "import sys, figures; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert "torch" in loaded.split() and not {"lightning", "matplotlib", "lab"} & set(loaded.split())
+
+
+def test_callbacks_are_all_that_their_room_hands_out():
+    from lightning.pytorch import Callback
+
+    import callbacks
+
+    assert all(issubclass(getattr(callbacks, name), Callback) for name in callbacks.__all__)
+
+
+def test_every_public_function_of_figures_states_its_shapes_and_types():
+    import figures
+
+    for name in figures.__all__:
+        function = getattr(figures, name)
+        if inspect.isfunction(function):
+            assert "Shapes:" in inspect.getdoc(function) and "Args:" in inspect.getdoc(function), name
+            hints = inspect.signature(function)
+            assert hints.return_annotation is not inspect.Signature.empty, name
+            assert all(given.annotation is not inspect.Parameter.empty for given in hints.parameters.values()), name
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TOUR = ROOT / "notebooks" / "00_tour.ipynb"
 MAY_IMPORT = {"nets", "theory", "torch", "matplotlib", "ipywidgets", "math", "sys", "time"}
-TOUR_MAY_IMPORT = MAY_IMPORT | {"lab", "lit_models", "datamodules", "callbacks"}
+TOUR_MAY_IMPORT = MAY_IMPORT | {"lab", "lit_models", "datamodules", "callbacks", "figures"}
 SMALL = {
     "attention": {"LONGEST": 9, "STEPS": 20},
     "autoencoders": {"STEPS": 20, "CORRUPTED_STEPS": 20, "SEEDS": 1},

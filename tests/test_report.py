@@ -9,7 +9,7 @@ import yaml
 from grid_runs import a_run, config, write_config
 
 import report
-from callbacks import study_drawings
+from lab import report_drawings
 from lab.errors import LabError
 from lab.reports.studies import Measured, Study
 
@@ -120,7 +120,7 @@ def study(*rows: str, columns: tuple[str, ...] = ("",)) -> Study:
 
 def test_rows_of_equal_groups_share_a_panel_and_others_one_panel(folder: Path) -> None:
     def titles_and_lines(of: Study) -> tuple[list[str], int]:
-        figure = study_drawings.draw_curves(of, "val/loss", "loss")
+        figure = report_drawings.draw_curves(of, "val/loss", "loss")
         panels = [axes for axes in figure.axes if axes.lines]
         return [axes.get_title() for axes in panels], len(panels[0].lines)
 
@@ -135,11 +135,11 @@ def test_curves_that_share_no_step_or_were_not_logged_are_no_panel(folder: Path)
     other = run(99)
     (other / "metrics.csv").write_text("step,val/loss\n7,1.0\n")
     of.runs["one", ""].append(other)
-    assert study_drawings.draw_curves(of, "val/loss", "loss") is None
-    assert study_drawings.draw_curves(of, "val/acc", "accuracy") is None
+    assert report_drawings.draw_curves(of, "val/loss", "loss") is None
+    assert report_drawings.draw_curves(of, "val/acc", "accuracy") is None
 
 
-@pytest.mark.parametrize("draw", [study_drawings.draw_saturation, report.save_drawings])
+@pytest.mark.parametrize("draw", [report_drawings.draw_saturation, report.save_drawings])
 def test_nothing_to_draw_draws_nothing(folder: Path, draw: object) -> None:
     assert not draw([])
     report.copy_figures({})

@@ -17,7 +17,7 @@ from lab.errors import LabError, nearest
 from lab.files import HOUSE
 from lab.packages import PACKAGES
 
-OURS = (*PACKAGES, "theory")
+OURS = (*PACKAGES, "figures", "theory")
 SHOWN = 12
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 

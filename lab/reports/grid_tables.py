@@ -29,7 +29,7 @@ def grid_study(grid: Grid, root: Path) -> Study | None:
     by_row = {row[0].row: next(cell.values for cell in row if cell.metric == first) for row in rows}
     reference, each = references_of(runs)
     command, name = command_line("sweep.py", str(grid.path)), Path(grid.path).stem
-    notes = _tests(grid.versus, by_row)
+    notes = _tests(grid.baseline, by_row)
     return Study(name, grid.title, with_best(rows, runs), runs, reference, command, notes, first, each)
 
 
@@ -71,11 +71,11 @@ def _row(grid: Grid, row: str, runs: Mapping[tuple[str, str], list[Path]]) -> li
     ]
 
 
-def _tests(versus: str, by_row: Mapping[str, tuple[float, ...]]) -> list[str]:
+def _tests(baseline: str, by_row: Mapping[str, tuple[float, ...]]) -> list[str]:
     """How each row differs from the row that it is held against, in its first column and metric."""
-    against = by_row.get(versus, ())
-    others = {row: values for row, values in by_row.items() if row != versus and min(len(values), len(against)) > 1}
-    return [compare_means(row, values, versus, against) for row, values in others.items()]
+    against = by_row.get(baseline, ())
+    others = {row: values for row, values in by_row.items() if row != baseline and min(len(values), len(against)) > 1}
+    return [compare_means(row, values, baseline, against) for row, values in others.items()]
 
 
 def _values(runs: list[Logged], name: str) -> tuple[float, ...]:

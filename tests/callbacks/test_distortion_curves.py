@@ -1,6 +1,5 @@
 """Accuracy under distortions: that of the same data distorted from the start, its names, and what is drawn of it."""
 
-import io
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -12,9 +11,8 @@ from lightning.pytorch import Callback, Trainer
 from torch import nn
 
 from callbacks import DistortionCurves
-from callbacks.distortion_curves import LABELS, distortion_curves, draw_distortion_curves
 from datamodules import ShapesDataModule
-from datamodules.shapes import RANGES
+from figures import distortion_curves_of
 from lab import read_metrics
 from lit_models import LitImageClassifier
 
@@ -82,22 +80,12 @@ def test_logs_each_strength_by_its_name_once(make_trainer: Callable) -> None:
 def test_curves_are_read_back_from_what_a_run_has_logged(make_trainer: Callable) -> None:
     strengths = {**STRENGTHS, "scale": [1e-5, 0.25, 0.125]}
     metrics, trainer = measured(make_trainer, DistortionCurves(strengths))
-    curves = distortion_curves(read_metrics(trainer.logger.log_dir))
+    curves = distortion_curves_of(read_metrics(trainer.logger.log_dir))
     assert curves.keys() == strengths.keys()
     for name, (read, accuracies) in curves.items():
         assert read == sorted(strengths[name])
         expected = [metrics[f"distorted_acc/{name}_{strength:g}"] for strength in read]
         assert accuracies == pytest.approx(expected)
-
-
-def test_curves_are_of_the_newest_values_and_of_nothing_else() -> None:
-    metrics = {
-        "val/acc": ([1], [0.1]),
-        "distorted_acc/pixel_dropout_0.5": ([4, 9], [0.2, 0.3]),
-        "distorted_acc/pixel_dropout_0": ([4, 9], [0.8, 0.9]),
-    }
-    assert distortion_curves(metrics) == {"pixel_dropout": ([0.0, 0.5], [0.9, 0.3])}
-    assert distortion_curves({"val/acc": ([1], [0.1])}) == {}
 
 
 def test_saves_a_figure_in_the_folder_of_the_run(make_trainer: Callable) -> None:
@@ -109,27 +97,6 @@ def test_saves_a_figure_in_the_folder_of_the_run(make_trainer: Callable) -> None
 def test_a_run_without_files_still_logs(make_trainer: Callable) -> None:
     metrics, _ = measured(make_trainer, DistortionCurves(STRENGTHS), logger=False)
     assert "distorted_acc/noise_1" in metrics
-
-
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 6])
-def test_the_figure_has_a_panel_for_each_distortion_with_its_own_axis(number: int) -> None:
-    assert set(LABELS) == set(RANGES)
-    names = list(RANGES)[:number]
-    panels = {name: {"max": [([0, 1 + place], [1.0, 0.5])]} for place, name in enumerate(names)}
-    figure = draw_distortion_curves(panels)
-    drawn = [axes for axes in figure.axes if axes.get_visible()]
-    assert [axes.get_xlabel() for axes in drawn] == [LABELS[name] for name in names]
-    assert [axes.lines[0].get_xydata().tolist() for axes in drawn] == [
-        [[0, 1.0], [1 + place, 0.5]] for place in range(number)
-    ]
-    assert drawn[0].get_ylabel() == "accuracy"
-
-
-def test_a_distortion_without_a_label_of_its_own_has_its_name() -> None:
-    figure = draw_distortion_curves({"blur": {"max": [([0, 1], [1.0, 0.5])], "none": [([0, 1], [0.9, 0.6])]}})
-    assert figure.axes[0].get_xlabel() == "blur"
-    figure.savefig(io.BytesIO())
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["max", "none"]
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from torch.utils.data import TensorDataset
 
-from callbacks import LinearProbe, fit_linear_classifier
-from callbacks.linear_probe import encode
+from callbacks import LinearProbe
+from callbacks.linear_probe import encode, fit_linear_classifier
 from datamodules import DigitsDataModule, LocalOperatorDataModule, SparseFeaturesDataModule
 from lab import read_metrics
 from lit_models import LitAutoencoder, LitSequenceRegressor, LitTask

@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import Callback
 from torch import Tensor, nn
 
-from callbacks import AttentionMaps, LearningCurves, Mistakes, TimestepGradients
+from callbacks import AttentionMaps, LearningCurves, Misclassifications, TimestepGradients
 from callbacks.observing import gather, rehearsal, undisturbed
 from datamodules import RandomAffine, RunningAverageDataModule
 from lit_models import LitSequenceRegressor
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("coarse_figures")
 OBSERVERS = {
     "attention maps": (lambda: AttentionMaps(every_n_epochs=1), {"attention_val", "attention_rollout_val"}),
     "learning curves": (LearningCurves, {"learning_curves"}),
-    "mistakes": (Mistakes, {"confusion_matrix_val", "wrong_examples_val"}),
+    "misclassifications": (Misclassifications, {"confusion_matrix_val", "wrong_examples_val"}),
 }
 
 
@@ -160,7 +160,7 @@ class Regularized(nn.Module):
 @pytest.fixture
 def train_recurrent(make_trainer: Callable, monkeypatch: pytest.MonkeyPatch) -> Callable:
     """Trains on seven batches with dropout and batch norm, with a rehearsal of each step and without; gives both."""
-    monkeypatch.setattr(TimestepGradients, "_draw", lambda *arguments: None)
+    monkeypatch.setattr(TimestepGradients, "draw", lambda *arguments: None)
 
     def run(net: Callable, compile_by: Callable | None = None, **options: Any) -> list[dict[str, Tensor]]:
         weights = []

@@ -11,8 +11,10 @@ from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from callbacks import Superposition, draw_superposition, kept_features
+from callbacks import Superposition
+from callbacks.superposition import kept_features
 from datamodules import SparseFeaturesDataModule
+from figures import draw_superposition
 from lab import read_metrics
 from lit_models import LitAutoencoder
 from nets import TiedAutoencoder
@@ -107,27 +109,6 @@ def test_training_is_bit_identical_with_and_without_the_callback(train: Callable
         return task.state_dict(), trainer.optimizers[0].state_dict(), random_state
 
     assert_close(state(Superposition()), state(), rtol=0, atol=0)
-
-
-def test_a_drawing_has_a_matrix_a_column_and_points_for_each_replica_below() -> None:
-    lost = torch.cat([LOST, ANTIPODAL], dim=1)
-    figure = draw_superposition({"dense": [torch.eye(2)], "sparse": [PENTAGON, lost], "none": [LOST]})
-    matrices = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title() for axes in matrices] == ["dense", "sparse", "none"]
-    for axes, weight in zip(matrices, (torch.eye(2), PENTAGON, LOST), strict=True):
-        assert_close(torch.from_numpy(axes.images[0].get_array().data), weight.T @ weight)
-    left, right = figure.axes[-2:]
-    assert left.get_ylabel() == "features kept"
-    counts = [(line.get_xdata()[0], line.get_ydata()[0]) for line in left.lines if line.get_marker() == "o"]
-    assert counts == [(0, 2), (1, 5), (1, 2), (2, 0)]
-    assert [text.get_text() for text in left.get_legend().get_texts()] == ["K = 2 dimensions"]
-    assert left.lines[-1].get_ydata()[0] == 2
-    for marker, place in (("o", 1), ("^", 2), ("_", 3)):
-        expected = [kept_features(weight)[place] for weight in (torch.eye(2), PENTAGON, lost, LOST)]
-        assert [line.get_ydata()[0] for line in right.lines if line.get_marker() == marker] == pytest.approx(expected)
-    labels = [text.get_text() for text in right.get_legend().get_texts()]
-    assert labels == ["largest |cos|", "largest cos", "Welch bound of |cos|"]
-    assert [text.get_text() for text in right.get_xticklabels()] == ["dense", "sparse", "none"]
 
 
 def test_another_network_is_refused(make_trainer: Callable) -> None:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from callbacks import TimestepGradients, measure_timestep_gradients
-from callbacks.timestep_gradients import recorded_states
+from callbacks import TimestepGradients
+from callbacks.timestep_gradients import measure_timestep_gradients, recorded_states
 from datamodules import RunningAverageDataModule
 from lab import read_metrics
 from lit_models import LitImageClassifier, LitSequenceRegressor

@@ -63,7 +63,7 @@ def test_what_is_no_grid_is_told_in_a_sentence(folder: Path, content: Any, messa
         ({"seeds": [0, 1, 0]}, r"seeds of the grid .* must name each seed once, but it is \[0, 1, 0\]"),
         ({"config": [1]}, r'is of the config "\[1\]", which does not exist'),
         ({"rows": {"a": {"config": [1]}}}, r'is of the config "\[1\]", which does not exist'),
-        ({"versus": [1]}, r'versus of the grid .* must be one of its rows, but it is "\[1\]"'),
+        ({"baseline": [1]}, r'baseline of the grid .* must be one of its rows, but it is "\[1\]"'),
         ({"rows": {"a": {2: 3}}}, "g.yaml sweeps the key 2, which is no word: quote it"),
         ({"rows": {"a": {"test_after_fit": False}}}, "sweeps test_after_fit, but every run of a grid is tested: leave"),
         ({"columns": {"a": {"ckpt_path": "x"}}}, "sweeps ckpt_path, but a run begins afresh, or where it was broken"),
@@ -231,7 +231,7 @@ def test_a_row_may_be_of_another_config(folder: Path) -> None:
     ("changes", "message"),
     [
         ({"rows": {"a": {"config": "configs/z.yaml"}}}, r'is of the config "configs/z\.yaml", which does not exist'),
-        ({"versus": "b"}, r'versus of the grid .* must be one of its rows, but it is "b"\.'),
+        ({"baseline": "b"}, r'baseline of the grid .* must be one of its rows, but it is "b"\.'),
     ],
 )
 def test_another_config_and_a_row_to_compare_with_must_exist(folder: Path, changes: dict, message: str) -> None:
@@ -239,3 +239,31 @@ def test_another_config_and_a_row_to_compare_with_must_exist(folder: Path, chang
     path.write_text(yaml.safe_dump({**CONTENT, "rows": {"a": {}}, **changes}))
     with pytest.raises(LabError, match=message):
         read_grid(path)
+
+
+def test_the_former_key_of_the_baseline_works_and_says_so_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "g.yaml"
+    path.write_text(yaml.safe_dump({**CONTENT, "rows": {"a": {}, "b": {}}, "versus": "b"}))
+    assert read_grid(path).baseline == "b"
+    assert (
+        capsys.readouterr().err == f"{path}: versus is now called baseline: the old name works, and means the same.\n"
+    )
+    path.write_text(yaml.safe_dump({**CONTENT, "rows": {"a": {}, "b": {}}, "versus": "b", "baseline": "a"}))
+    with pytest.raises(LabError, match=r"g\.yaml has baseline and its former name versus: leave out versus\."):
+        read_grid(path)
+
+
+@pytest.mark.parametrize("named", ["config", "run"])
+def test_runs_of_callbacks_under_their_former_names_are_runs_of_the_grid(folder: Path, named: str) -> None:
+    def stated(name: str) -> dict[str, Any]:
+        of_callback = {"class_path": f"callbacks.{name}", "init_args": {"num_examples": 3}}
+        return config((16,), callbacks=[of_callback])
+
+    names = ("Mistakes", "Misclassifications")
+    of_config, of_run = names if named == "config" else names[::-1]
+    (folder / "configs" / "x.yaml").write_text(yaml.safe_dump(stated(of_config)))
+    run = a_run(folder / "runs", 0, stated(of_run))
+    grid = Grid(**{**CONTENT, "path": "g.yaml", "columns": {"": {}}, "rows": {"a": {}}})
+    assert list(grid.runs(grid.cells[0], folder / "runs").values()) == [run]

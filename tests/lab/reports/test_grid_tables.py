@@ -97,7 +97,7 @@ def test_rows_are_held_against_the_one_that_is_named(folder: Path) -> None:
     for seed in range(3):
         a_run(folder / "runs", seed, config([5], seed=seed), {"test/loss": 2.0 + seed})
         a_run(folder / "runs", 3 + seed, config([256, 10], seed=seed), {"test/loss": 5.0 + seed})
-    table = table_of(grid(seeds=[0, 1, 2], columns={"": {}}, versus="small"), folder / "runs")
+    table = table_of(grid(seeds=[0, 1, 2], columns={"": {}}, baseline="small"), folder / "runs")
     assert "\n\nlarge − small: 3.000, 95 % interval 0.733 to 5.267 (Welch's t = 3.7, p = 0.021, 3 and 3 rep" in table
 
 

@@ -4,12 +4,24 @@ from itertools import product
 
 import pytest
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
-from callbacks import HANDOUT_TREE, HANDOUT_WORDS, draw_search_tree, step_of_tree
+from figures import HANDOUT_TREE, HANDOUT_WORDS, draw_search_tree, step_of_tree
+from figures.search_tree import Tree
 from nets import beam_search
 
-pytestmark = pytest.mark.usefixtures("coarse_figures")
+
+def drawn(tree: Tree, words: tuple[str, ...], beam_width: int) -> Axes:
+    """The tree with what ``nets.beam_search`` keeps and finds in it, and the best of an exhaustive search."""
+    depth, start, state = 1 + max(map(len, tree)), torch.zeros(1, dtype=torch.long), torch.zeros(1, 0, dtype=torch.long)
+    arguments = (step_of_tree(tree), state, start)
+    beam = beam_search(*arguments, beam_width, depth, return_history=True)
+    kept = {tuple(row) for level in beam.history for row in level.tokens[0].tolist()}
+    exhaustive = beam_search(*arguments, len(words) ** depth, depth)
+    found, best = ((search.tokens[0, 0].tolist(), float(search.log_probs[0, 0])) for search in (beam, exhaustive))
+    (axes,) = draw_search_tree(tree, words, beam_width, kept, found, best).axes
+    return axes
 
 
 def search(beam_width: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -30,7 +42,7 @@ def test_every_word_follows_with_the_probability_of_the_tree() -> None:
 
 
 def test_the_figure_has_every_sequence_its_sum_and_the_kept_ones_in_blue() -> None:
-    (axes,) = draw_search_tree(HANDOUT_TREE, HANDOUT_WORDS, 2).axes
+    axes = drawn(HANDOUT_TREE, HANDOUT_WORDS, 2)
     words = {text.get_text(): text for text in axes.texts if "n" in text.get_text()}
     assert sum("n" in text.get_text() for text in axes.texts) == 2 + 4 + 8
     kept = [name for name, text in words.items() if to_hex(text.get_color()) == "#1f77b4"]
@@ -47,7 +59,7 @@ def test_the_figure_has_every_sequence_its_sum_and_the_kept_ones_in_blue() -> No
 
 def test_a_beam_that_loses_nothing_says_so() -> None:
     tree = {(): (-0.5, -1.0), (0,): (-0.2, -2.0), (1,): (-1.0, -1.0)}
-    (axes,) = draw_search_tree(tree, ("a", "b"), 1).axes
+    axes = drawn(tree, ("a", "b"), 1)
     assert axes.get_title() == (
         "A beam of 1 (blue) finds “a a” at -0.70;\nthe most probable of all (the same) is “a a” at -0.70"
     )

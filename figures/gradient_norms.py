@@ -1,4 +1,4 @@
-"""Pictures of gradients on their way back through time, from what ``TimestepGradients`` logs.
+"""Norms of gradients at each time step of a recurrent network, from the metrics that ``TimestepGradients`` logs.
 
 Letters: T time.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from callbacks.observing import Metrics
+from figures.metrics import Metrics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,10 +25,13 @@ Line = tuple[Sequence[float], str, str]  # a number for each t, colour, style
 
 
 def gradients_of(metrics: Metrics) -> Layers:
-    """What ``TimestepGradients`` logged for every t: for a layer, a quantity and an optimizer step, the T numbers.
+    """The norms that ``TimestepGradients`` logged: for a layer, a quantity and an optimizer step, those of every t.
 
     Args:
-        metrics: those of a run, as ``lab.read_metrics`` gives them.
+        metrics: the metrics of the run, as ``lab.read_metrics`` gives them.
+
+    Shapes:
+        T numbers for each layer, quantity and step; T may differ between steps
     """
     layers: dict[int, dict[str, dict[int, list[float]]]] = {}
     for key in sorted(key for key in metrics if key.startswith("gradients/") and "/t_" in key):
@@ -40,14 +43,17 @@ def gradients_of(metrics: Metrics) -> Layers:
 
 
 def draw_timestep_gradients(layers: Layers, title: str) -> "Figure":
-    """Hidden states (left) and gradients (right) at every step of a sequence, before and after training.
+    """Norms of hidden states (left) and gradients (right) at every time step, before and after training.
 
     On the right time runs backwards, as the gradient does; a dotted line is the largest gradient that theory allows.
-    Thin and pale is the first optimizer step that was logged, the last one is bold.
+    The first optimizer step that was logged is thin and pale, the last one is bold.
 
     Args:
-        layers: what ``gradients_of`` gives.
+        layers: the result of ``gradients_of``, of at least one layer.
         title: what was trained.
+
+    Shapes:
+        T norms, over a batch, for each layer, quantity and optimizer step
     """
     from matplotlib.figure import Figure
 
@@ -75,11 +81,14 @@ def draw_timestep_gradients(layers: Layers, title: str) -> "Figure":
 
 
 def draw_gradients_over_training(layers: Layers, title: str) -> "Figure":
-    """The gradient at every step of a sequence, a panel for each of up to six moments of training.
+    """Norms of gradients at every time step, a panel for each of up to six optimizer steps, evenly spread.
 
     Args:
-        layers: what ``gradients_of`` gives.
+        layers: the result of ``gradients_of``, of at least one layer.
         title: what was trained.
+
+    Shapes:
+        T norms, over a batch, for each layer, quantity and optimizer step
     """
     steps = sorted({step for layer in layers.values() for step in layer["grad_norm"]})
     chosen = torch.linspace(0, len(steps) - 1, min(PANELS, len(steps))).round().long().tolist()
@@ -88,12 +97,16 @@ def draw_gradients_over_training(layers: Layers, title: str) -> "Figure":
 
 
 def draw_gradient_norms(panels: Mapping[str, Mapping[str, Line]], title: str, ylabel: str = "‖∂L/∂h_t‖") -> "Figure":
-    """Small multiples of gradients through time, on common logarithmic axes; time runs backwards.
+    """Small multiples of gradient norms over time, on common logarithmic axes; time runs backwards.
 
     Args:
-        panels: for each panel's title, for each line's label, a number for each t, a colour and a line style.
-        title: what is shown.
-        ylabel: the label of the axes.
+        panels: for each panel's title, for each line's label, a norm for each t, a colour and a line style; a dotted
+            line is a bound.
+        title: the title of the figure.
+        ylabel: the label of the axes, with its unit.
+
+    Shapes:
+        T norms in each line
     """
     from matplotlib.figure import Figure
 
@@ -139,7 +152,7 @@ def _plot(axes: "Axes", lines: Mapping[str, Line], alpha: float, width: float) -
 
 def _run_backwards(axes: "Axes", lines: Sequence[Line]) -> None:
     """A logarithmic axis that shows every gradient, a bound as far as there is room, and time from the last step on."""
-    from matplotlib.ticker import LogLocator, NullLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     bounds, measured = (
         [value for values, _, style in lines for value in values if 0 < value < math.inf and (style == ":") == dotted]
@@ -153,4 +166,4 @@ def _run_backwards(axes: "Axes", lines: Sequence[Line]) -> None:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_locator(NullLocator())  # they take half of the time to draw
     axes.set_xlim(max(len(values) for values, _, _ in lines) + 0.5, 0.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))

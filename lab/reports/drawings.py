@@ -1,4 +1,4 @@
-"""What compares the experiments of a study: their curves over training, and pictures that lay them side by side."""
+"""Figures that compare the experiments of a study: their curves over training, and their results side by side."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from callbacks.attention_statistics import draw_attention_statistics
-from callbacks.distortion_curves import distortion_curves, draw_distortion_curves
-from callbacks.gradient_figures import draw_gradient_norms, gradients_of
-from callbacks.learning_curves import draw_repeats
-from callbacks.reconstructions import draw_reconstruction_grid, reconstruct
-from callbacks.segmentation_maps import draw_segmentation_maps
-from callbacks.superposition import draw_superposition
+from figures import (
+    distortion_curves_of,
+    draw_attention_statistics,
+    draw_distortion_curves,
+    draw_gradient_norms,
+    draw_reconstruction_grid,
+    draw_repeats,
+    draw_segmentation_maps,
+    draw_superposition,
+    gradients_of,
+)
 from lab import load_run, read_metrics
 from lab.config_files import read_config
 from lab.errors import LabError
 from lab.grids import Grid
 from lab.overrides import variants_of
+from lab.reconstruct import reconstruct
 from lab.reports.studies import Study, replica_values
 
 if TYPE_CHECKING:
@@ -25,11 +30,12 @@ if TYPE_CHECKING:
 
 WITH_AND_WITHOUT_SCALE = ("vit_digits", "vit_digits_unscaled")
 SHOWN = 6  # reconstructions of an experiment
+KEPT = [f"superposition/{name}" for name in ("kept", "overlap", "positive_overlap", "welch_bound")]
 CROP = (slice(120, 280), slice(160, 320))  # rows and columns of a slice through neurons
 
 
 class Drawing(NamedTuple):
-    """A figure, what it shows, and its name in ``docs``; empty where it is for the page alone."""
+    """A figure, its caption, and its name in ``docs``; empty where it is for the page alone."""
 
     name: str
     caption: str
@@ -82,7 +88,7 @@ def curves_of(study: Study, grid: Grid | None) -> list[Drawing]:
 
 
 def draw_reconstructions_of(study: Study) -> list[Drawing]:
-    """Draw what every experiment of a grid makes of the same test images, a block a column, a line a row."""
+    """Draw reconstructions of the same images by every experiment: a block for each column, a line for each row."""
     blocks: dict[str, dict[str, torch.Tensor]] = {}
     for (row, column), runs in study.runs.items():
         for run in runs[:1]:
@@ -99,15 +105,18 @@ def draw_reconstructions_of(study: Study) -> list[Drawing]:
 
 def draw_superposition_of(study: Study) -> list[Drawing]:
     """Draw WᵀW of every sparsity, and how many features are kept; of the repeats, the one of least loss comes first."""
-    weights = {}
+    weights, kept = {}, {}
     for (row, _), runs in study.runs.items():
         for run in runs:
             task, _ = load_run(run)
-            losses = [values[-1] for _, values in replica_values(read_metrics(run), "test/loss")]
-            nets = [net for _, net in sorted(zip(losses, task.replicas(), strict=True), key=lambda pair: pair[0])]
-            weights[row] = [net.weight.detach() for net in nets]
+            metrics = read_metrics(run)
+            logged = [[values[-1] for _, values in replica_values(metrics, name)] for name in ("test/loss", *KEPT)]
+            of_replicas = zip(zip(*logged, strict=True), task.replicas(), strict=True)
+            ordered = sorted(of_replicas, key=lambda pair: pair[0][0])
+            weights[row] = [net.weight.detach() for _, net in ordered]
+            kept[row] = [values for (_, *values), _ in ordered]
     caption = "WᵀW of each sparsity, of its repeat of least loss; below, the features that every repeat keeps."
-    return [Drawing("superposition", caption, draw_superposition(weights))]
+    return [Drawing("superposition", caption, draw_superposition(weights, kept))]
 
 
 def draw_gradient_flow_of(study: Study) -> list[Drawing]:
@@ -131,7 +140,7 @@ def draw_distortions_of(study: Study) -> list[Drawing]:
     by_column: dict[str, dict[str, dict[str, list]]] = {}
     for (row, column), runs in study.runs.items():
         for run in runs:
-            for distortion, curve in distortion_curves(read_metrics(run)).items():
+            for distortion, curve in distortion_curves_of(read_metrics(run)).items():
                 by_column.setdefault(column, {}).setdefault(distortion, {}).setdefault(row, []).append(curve)
     drawings = []
     for column, panels in by_column.items():
@@ -168,7 +177,7 @@ COMPARED = {  # grid: what draws its rows side by side
 
 
 def drawings_of(study: Study, grid: Grid | None) -> list[Drawing]:
-    """All that compares the experiments of a study; data that are not here are told, and their drawing is left out."""
+    """All figures that compare the experiments of a study; one whose data are missing is reported and left out."""
     drawings = curves_of(study, grid)
     if study.name in COMPARED:
         try:

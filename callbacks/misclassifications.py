@@ -1,22 +1,19 @@
-"""Which classes a classifier confuses, and where it is wrong with the most confidence."""
+"""The confusion matrix of a classifier, and the examples that it gets wrong with the highest confidence."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from callbacks.observing import class_names_of, evaluated, gather
+from figures import draw_confusion_matrix, draw_wrong_examples
+from figures.confusion import WrongExample
 from lab.figures import save_figure
 from lab.titles import data_name, joined, replicas_of
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-Wrong = tuple[float, int, int, Tensor]  # probability, predicted class, label, image
-
-
-class Mistakes(Callback):
+class Misclassifications(Callback):
     """Draws a confusion matrix and the most confidently wrong examples, of validation and of test.
 
     Works for a task whose evaluation steps return ``{"logits": (B, C), "labels": (B,)}``, or logits (R, B, C) of R
@@ -61,7 +58,7 @@ class Mistakes(Callback):
 
     def _forget(self) -> None:
         self.counts: Tensor | None = None
-        self.wrong: list[Wrong] = []
+        self.wrong: list[WrongExample] = []
 
     def _remember(self, outputs: dict[str, Tensor], batch: Any) -> None:
         logits, labels = evaluated(outputs)
@@ -90,57 +87,3 @@ class Mistakes(Callback):
         save_figure(draw_confusion_matrix(counts, names, title), f"confusion_matrix_{split}", trainer, shown)
         if wrong and wrong[0][3].ndim == 3:
             save_figure(draw_wrong_examples(wrong, names, title), f"wrong_examples_{split}", trainer, shown)
-
-
-def draw_confusion_matrix(counts: Tensor, names: list[str], title: str) -> "Figure":
-    """How often each class (rows) is taken for each class (columns), mistakes in red.
-
-    Args:
-        counts: how often.
-        names: the name of each class.
-        title: which split of which data it is; how many are right is added.
-
-    Shapes:
-        counts (C, C) of integers, label × prediction
-    """
-    from matplotlib.figure import Figure
-
-    total, right = int(counts.sum()), int(counts.trace())
-    side = 0.52 * len(names)
-    figure = Figure(figsize=(side + 1.8, side + 1.6), layout="constrained")
-    axes = figure.subplots()
-    shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
-    wrong = shares.clone().fill_diagonal_(0)
-    axes.imshow(wrong.numpy(), cmap="Reds", vmin=0, vmax=max(0.02, 1.6 * float(wrong.max())))
-    for label in range(len(names)):
-        for predicted in range(len(names)):
-            if count := int(counts[label, predicted]):
-                weight = "bold" if label == predicted else "normal"
-                axes.text(predicted, label, str(count), ha="center", va="center", fontsize=9, fontweight=weight)
-    rotation = 0 if max(map(len, names)) <= 2 else 45
-    axes.set_xticks(range(len(names)), names, rotation=rotation, ha="center" if rotation == 0 else "right")
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xticks([edge - 0.5 for edge in range(len(names) + 1)], minor=True)
-    axes.set_yticks([edge - 0.5 for edge in range(len(names) + 1)], minor=True)
-    axes.grid(which="minor", color="white", linewidth=1.5)
-    axes.tick_params(which="minor", length=0)
-    axes.set_xlabel("predicted class")
-    axes.set_ylabel("true class")
-    axes.set_title(f"{title}: {right} of {total} right ({right / total:.2%})", fontsize=11)
-    return figure
-
-
-def draw_wrong_examples(wrong: list[Wrong], names: list[str], title: str) -> "Figure":
-    """Images with what they are and what they were taken for, the surest mistake first."""
-    from matplotlib.figure import Figure
-
-    columns = min(8, len(wrong))
-    rows = -(-len(wrong) // columns)
-    figure = Figure(figsize=(max(1.5 * columns, 4.5), 1.95 * rows + 0.5), layout="constrained")
-    figure.suptitle(f"{title}: most confidently wrong", fontsize=12)
-    for axes in (grid := figure.subplots(rows, columns, squeeze=False)).flat:
-        axes.set_axis_off()
-    for axes, (probability, predicted, label, image) in zip(grid.flat, wrong, strict=False):
-        axes.imshow(image.float().movedim(0, -1).squeeze(-1).numpy(), cmap="gray_r" if len(image) == 1 else None)
-        axes.set_title(f"is {names[label]}\nread {names[predicted]} ({probability:.0%})", fontsize=9)
-    return figure

@@ -1,17 +1,12 @@
-"""How nodes are drawn in a plane: every edge, colour, shape, number and mistake; and figures as an animation."""
-
-from pathlib import Path
+"""How nodes are drawn in a plane: every edge, colour, shape, number and mistake."""
 
 import pytest
 import torch
 from matplotlib import colors
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from PIL import Image
 from torch.testing import assert_close
 
-from callbacks.node_drawing import WRONG, class_colors, draw_node_embeddings, save_animation
+from figures.node_embeddings import WRONG, class_colors, draw_node_embeddings
 
 PAIRS = torch.tensor([[0, 1, 2, 3, 4, 5, 0, 1], [1, 2, 3, 4, 5, 0, 3, 4]])
 EDGES = torch.cat([PAIRS, PAIRS.flip(0)], dim=1)
@@ -72,18 +67,3 @@ def test_numbers_are_written_in_few_nodes_and_edges_drawn_between_not_too_many(
 def test_every_class_has_its_own_colour_and_none_is_that_of_a_mistake(num_classes: int) -> None:
     chosen = {colors.to_rgba(color) for color in class_colors(num_classes)}
     assert len(chosen) == num_classes and not {colors.to_rgba(WRONG), colors.to_rgba("C3")} & chosen
-
-
-@pytest.mark.parametrize(("count", "each"), [(1, 2500), (2, 600), (20, 400), (70, 130)])
-def test_an_animation_shows_at_most_eight_frames_a_second_and_holds_the_last(
-    tmp_path: Path, count: int, each: int
-) -> None:
-    figures = [Figure(figsize=(1, 1), dpi=100) for _ in range(count)]
-    for number, figure in enumerate(figures):
-        figure.add_artist(Line2D([0, 1], [number / count] * 2, color="black"))
-    save_animation(figures, tmp_path / "new" / "many.gif")
-    with Image.open(tmp_path / "new" / "many.gif") as picture:
-        assert picture.n_frames == count and picture.info.get("duration", 2500) == each
-        picture.seek(count - 1)
-        assert count == 1 or picture.info["duration"] == 2500
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["many.gif"]

@@ -1,22 +1,22 @@
-"""A node and its neighbours, with edges as wide as the attention that they get.
+"""A node and its neighbours, with edges as wide as their attention weights.
 
-Letters: E edges with one self-loop a node, H heads.
+Letters: N nodes, E edges with one self-loop for each node, H heads.
 """
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from callbacks.node_drawing import class_colors
+from figures.node_embeddings import class_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_HEADS = 8  # that are drawn
+MOST_HEADS = 8  # drawn
 WIDEST, INK = 16.0, "0.45"  # points, of an edge with all the attention
 NUMBERED = 25  # neighbours up to which a number is written in each
 
@@ -24,14 +24,15 @@ NUMBERED = 25  # neighbours up to which a number is written in each
 def draw_neighborhood(
     node: int, edge_index: Tensor, alpha: Tensor, labels: Tensor, *, class_names: Sequence[str] | None = None
 ) -> "Figure":
-    """A node amid its neighbours, the edges as wide as its attention to them: a panel a head, and one of their mean.
+    """A node amid its neighbours, the edges as wide as its attention to them: a panel for each head and for their mean.
 
     Args:
-        node: the node in the middle, whose ring is as wide as its attention to itself.
+        node: the node in the middle, in [0, N); its ring is as wide as its attention to itself.
         edge_index: sources and targets of the edges.
-        alpha: the attention over the edges into each node; of more than eight heads the first eight are drawn.
+        alpha: the attention weights, which sum to 1 over the edges into each node; of more than eight heads the first
+            eight are drawn.
         labels: the classes, which are the colours.
-        class_names: a name a class; their numbers when None.
+        class_names: a name for each class; their numbers when None.
 
     Shapes:
         edge_index (2, E), alpha (E, H), labels (N,)
@@ -69,15 +70,15 @@ def _draw_star(axes: "Axes", node: int, sources: Tensor, weights: Tensor, colors
     others = (sources != node).nonzero()[:, 0].tolist()
     angles = math.pi / 2 - 2 * math.pi * torch.arange(len(others)) / max(len(others), 1)
     places = torch.stack([angles.cos(), angles.sin()], dim=1)
-    spokes, widths = torch.stack([0 * places, places], dim=1).numpy(), WIDEST * weights.numpy()
+    spokes, widths = list(torch.stack([0 * places, places], dim=1).numpy()), WIDEST * weights.numpy()
     axes.add_collection(LineCollection(spokes, linewidths=widths[others], colors=INK, capstyle="butt", zorder=1))
     area = min(18.0, 400 / max(len(others), 1)) ** 2  # in points
-    axes.scatter(*places.T.numpy(), area, [colors[place] for place in others], edgecolors="white", zorder=2)
-    text = {"color": "white", "ha": "center", "va": "center", "zorder": 6}
-    for number, (x, y) in (
-        zip(sources[others].tolist(), places.tolist(), strict=True) if len(others) <= NUMBERED else ()
-    ):
-        axes.text(x, y, str(number), fontsize=6, **text)
+    x, y = places.T.numpy()
+    axes.scatter(x, y, area, [colors[place] for place in others], edgecolors="white", zorder=2)
+    text: dict[str, Any] = {"color": "white", "ha": "center", "va": "center", "zorder": 6}
+    if len(others) <= NUMBERED:
+        for number, (left, up) in zip(sources[others].tolist(), places.tolist(), strict=True):
+            axes.text(left, up, str(number), fontsize=6, **text)
     own = (sources == node).nonzero()[:, 0].tolist()
     for diameter, color in ((26 + 2 * widths[own].sum(), INK), (26, "white"), (22, colors[own[0]])):
         axes.scatter(0, 0, diameter**2, color=color, linewidths=0, zorder=3)

@@ -1,17 +1,13 @@
-"""How the nodes of a graph are drawn in a plane, and figures as an animation.
+"""The nodes of a graph at points of a plane, with their edges, classes and misclassifications.
 
 Letters: N nodes, E edges.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
-
-from lab.files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,23 +16,26 @@ if TYPE_CHECKING:
 Limits = tuple[tuple[float, float], tuple[float, float]]
 Marks = tuple[Sequence[str], Tensor]
 
-COLORS = ("C0", "C1", "C2", "C4", "C5", "C6", "C8", "C9", "#1f2d7a", "0.45")  # red is that of the mistakes
+COLORS = ("C0", "C1", "C2", "C4", "C5", "C6", "C8", "C9", "#1f2d7a", "0.45")  # red is reserved for misclassifications
 WRONG = "#e3000f"
 SHAPES = "os^Dvp<>hP"
 NUMBERED, WITH_EDGES = 50, 500  # nodes up to which a number is written in each, and edges are drawn
 NUMBERS = ("first number of the last hidden layer", "second number")
-SHORTEST_FRAME, LONGEST_FRAME, TOGETHER, LAST_FRAME = 130, 600, 8000, 2500  # milliseconds
 
 
 def limits_of(points: Tensor) -> Limits:
-    """The range of each axis with a margin.
+    """The range of the horizontal and of the vertical axis that shows all points, with a margin of 6 %.
+
+    Args:
+        points: the points, N ≥ 1.
 
     Shapes:
-        (N, 2)
+        points (N, 2)
     """
     low, high = points.amin(dim=0), points.amax(dim=0)
     margin = 0.06 * (high - low).clamp(min=1e-3)
-    return tuple(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))
+    (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
+    return (left, right), (bottom, top)
 
 
 def draw_node_embeddings(
@@ -52,22 +51,22 @@ def draw_node_embeddings(
     limits: Limits | None = None,
     axis_names: tuple[str, str] = NUMBERS,
 ) -> "Figure":
-    """A graph whose nodes lie where they are told.
+    """A graph whose nodes lie at given points, with its edges, classes and misclassifications.
 
     Args:
-        points: the place of each node.
-        edge_index: sources and targets of the edges, thin grey lines; of more than 500 nodes none are drawn.
+        points: the point of each node.
+        edge_index: sources and targets of the edges, thin grey lines; with more than 500 nodes none are drawn.
         labels: the true classes, which are the colours.
         predicted: the predicted classes, of which the wrong ones have a red ring; None rings none.
-        title: what the points are, such as the epoch; the number of mistakes is added.
-        class_names: a name a class; their numbers when None.
-        train_mask: which nodes have a black edge, since training is told their label.
-        marks: names of a second labelling of the nodes, and its value of each (N,): the shapes.
+        title: what the points are, such as the epoch; the number of misclassified nodes is added.
+        class_names: a name for each class; their numbers when None.
+        train_mask: which nodes are labelled in training and so have a black edge; none when None.
+        marks: names of a second labelling of the nodes, and its value for each, which is their shape.
         limits: the range of the horizontal and of the vertical axis; that of the points when None.
-        axis_names: what the axes are.
+        axis_names: the labels of the axes.
 
     Shapes:
-        points (N, 2), edge_index (2, E), labels (N,), predicted (N,), train_mask (N,)
+        points (N, 2), edge_index (2, E), labels (N,), predicted (N,), train_mask (N,) of bool, values of marks (N,)
     """
     from matplotlib.figure import Figure
 
@@ -83,8 +82,9 @@ def draw_node_embeddings(
     _draw_nodes(axes, points, [colors[label] for label in labels.tolist()], train_mask, marks, area)
     if predicted is not None:
         wrong, width = predicted != labels, 2.2 if area > 100 else 1.4 if area > 20 else 0.4
-        ring = {"facecolors": "none", "edgecolors": WRONG, "linewidths": width, "zorder": 4}
-        axes.scatter(*points[wrong].T.numpy(), (2.1 if area > 20 else 1.6) * area, **ring)
+        x, y = points[wrong].T.numpy()
+        ring = (2.1 if area > 20 else 1.6) * area
+        axes.scatter(x, y, ring, facecolors="none", edgecolors=WRONG, linewidths=width, zorder=4)
         title = f"{title}: {int(wrong.sum())} of {count} nodes wrong"
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
@@ -94,38 +94,19 @@ def draw_node_embeddings(
 
 
 def class_colors(num_classes: int) -> list[Any]:
-    """A colour a class, none of them red: of many classes, colours along a scale."""
+    """A colour for each class, none of them red: of more than ten classes, colours along a scale.
+
+    Args:
+        num_classes: the number of classes, ≥ 1.
+
+    Shapes:
+        num_classes colours, as matplotlib takes them
+    """
     if num_classes <= len(COLORS):
         return list(COLORS[:num_classes])
     from matplotlib import colormaps
 
     return [colormaps["viridis"](number / (num_classes - 1)) for number in range(num_classes)]
-
-
-def save_animation(figures: Iterable["Figure"], path: Path) -> None:
-    """Save figures of one size as an animated GIF of at most eight frames a second, the last held longer.
-
-    Args:
-        figures: the frames, in their order, at least one.
-        path: the file, which is whole or not there.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
-    frames, palette = [], None
-    for figure in figures:
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        if palette is None:  # one for all, so that nothing flickers; what is almost white becomes white
-            palette = picture.quantize(256, Image.Quantize.MAXCOVERAGE)
-            colors = np.reshape(palette.getpalette(), (-1, 3))
-            palette.putpalette(np.where(colors.min(axis=1, keepdims=True) > 247, 255, colors).flatten().tolist())
-        frames.append(picture.quantize(palette=palette, dither=Image.Dither.NONE))
-    each = min(max(SHORTEST_FRAME, TOGETHER // len(frames)), LONGEST_FRAME)
-    durations = [each] * (len(frames) - 1) + [LAST_FRAME]
-    with written_whole(path) as part:
-        frames[0].save(part, save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 def _draw_edges(axes: "Axes", points: Tensor, edge_index: Tensor) -> None:
@@ -146,29 +127,31 @@ def _draw_nodes(
     labelled, shapes = nothing if train_mask is None else train_mask.long(), nothing if marks is None else marks[1]
     numbers = torch.arange(count) if count <= NUMBERED else nothing
     looks = torch.stack([labelled, shapes.cpu(), numbers], dim=1)
-    for place, look in enumerate(looks.unique(dim=0)):  # the labelled nodes last
+    for rank, look in enumerate(looks.unique(dim=0)):  # the labelled nodes last
         chosen, (training, shape, number) = (looks == look).all(dim=1), look.tolist()
         edge, width = ("black", 1.8 if area > 100 else 0.8) if training else ("white", 0.8 if area > 100 else 0.2)
-        depth = {"zorder": 2 + place / count}
+        (x, y), depth = points[chosen].T.numpy(), 2 + rank / count
         axes.scatter(
-            *points[chosen].T.numpy(),
+            x,
+            y,
             area * (1.6 if training and area < 100 else 1),
             [colors[node] for node in chosen.nonzero()[:, 0].tolist()],
             marker=SHAPES[shape % len(SHAPES)],
             edgecolors=edge,
             linewidths=width,
-            **depth,
+            zorder=depth,
         )
         if count <= NUMBERED:
-            style = {"color": "white", "fontsize": 7, "weight": "bold", "ha": "center", "va": "center"}
-            axes.text(*points[number].tolist(), str(number), **style, **depth)
+            style: dict[str, Any] = {"color": "white", "fontsize": 7, "weight": "bold", "ha": "center", "va": "center"}
+            horizontal, vertical = points[number].tolist()
+            axes.text(horizontal, vertical, str(number), **style, zorder=depth)
 
 
 def _add_legend(axes: "Axes", colors: Mapping[str, Any], marks: Marks | None, wrong: bool, train: bool) -> None:
-    """The same entries for every frame, so that the axes stay in their place."""
+    """The same entries for every frame of an animation, so that the axes stay in place."""
     from matplotlib.lines import Line2D
 
-    entries = [(name, "o", {"color": color}) for name, color in colors.items()]
+    entries: list[tuple[str, str, dict[str, Any]]] = [(name, "o", {"color": color}) for name, color in colors.items()]
     if marks is not None:
         entries += [(name, SHAPES[shape % len(SHAPES)], {"color": "0.6"}) for shape, name in enumerate(marks[0])]
     if train:

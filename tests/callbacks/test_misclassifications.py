@@ -1,17 +1,16 @@
 """Confusion matrices and wrong examples, counted by hand."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from matplotlib.colors import to_hex
 from tiny_graph import CLASSES, FEATURES, TinyGraph
 from torch import Tensor
 
-from callbacks import Mistakes, draw_confusion_matrix, draw_wrong_examples
+from callbacks import Misclassifications
 from callbacks.observing import class_names_of
+from figures import draw_confusion_matrix
 from lit_models import LitNodeClassifier
 from nets import GCN
 
@@ -26,14 +25,14 @@ def logits_of(*sure: tuple[int, float]) -> Tensor:
     return probabilities.log()
 
 
-def show(callback: Mistakes, logits: Tensor, labels: list[int]) -> None:
+def show(callback: Misclassifications, logits: Tensor, labels: list[int]) -> None:
     outputs = {"logits": logits, "labels": torch.tensor(labels)}
     images = torch.arange(len(labels)).float().view(-1, 1, 1, 1).expand(-1, 1, 8, 8)
     callback.on_test_batch_end(None, None, outputs, (images, outputs["labels"]), 0)
 
 
 def test_counts_and_keeps_the_surest_mistakes_over_all_batches() -> None:
-    callback = Mistakes(num_examples=2)
+    callback = Misclassifications(num_examples=2)
     show(callback, logits_of((0, 0.9), (1, 0.6), (2, 0.8), (2, 0.7)), [0, 0, 2, 1])
     show(callback, logits_of((2, 0.95), (0, 0.5)), [1, 0])
     assert callback.counts.view(3, 3).tolist() == [[2, 1, 0], [0, 0, 2], [0, 0, 1]]  # label × prediction
@@ -45,12 +44,12 @@ def test_counts_and_keeps_the_surest_mistakes_over_all_batches() -> None:
 def test_labels_that_are_no_classes_are_named() -> None:
     for labels, message in (([0.0], "labels must be whole numbers"), ([3], "0 to 2, the 3 classes, but hold 3")):
         with pytest.raises(ValueError, match=message):
-            show(Mistakes(), logits_of((0, 0.9)), labels)
+            show(Misclassifications(), logits_of((0, 0.9)), labels)
 
 
 @pytest.mark.parametrize("hook", ["on_validation_epoch_start", "on_test_epoch_start"])
 def test_an_epoch_starts_afresh(hook: str) -> None:
-    callback = Mistakes()
+    callback = Misclassifications()
     show(callback, logits_of((0, 0.9)), [1])
     getattr(callback, hook)(None, None)
     assert callback.counts is None and callback.wrong == []
@@ -59,7 +58,7 @@ def test_an_epoch_starts_afresh(hook: str) -> None:
 def test_the_matrix_of_a_run_counts_each_sample_once_and_agrees_with_the_accuracy(
     tiny_task: Callable, tiny_images: type, make_trainer: Callable
 ) -> None:
-    callback, data, task = Mistakes(), tiny_images(), tiny_task()
+    callback, data, task = Misclassifications(), tiny_images(), tiny_task()
     trainer = make_trainer(max_epochs=2, callbacks=[callback])
     trainer.fit(task, datamodule=data)
     counts = callback.counts.view(3, 3)
@@ -74,7 +73,7 @@ def test_the_matrix_of_a_run_counts_each_sample_once_and_agrees_with_the_accurac
 
 
 def test_flat_inputs_have_a_matrix_and_no_pictures(tiny_task: Callable, make_trainer: Callable) -> None:
-    callback = Mistakes()
+    callback = Misclassifications()
     outputs = {"logits": logits_of((0, 0.9), (1, 0.8)), "labels": torch.tensor([1, 1])}
     callback.on_test_batch_end(None, None, outputs, (torch.rand(2, 64), outputs["labels"]), 0)
     trainer = make_trainer()
@@ -86,66 +85,21 @@ def test_flat_inputs_have_a_matrix_and_no_pictures(tiny_task: Callable, make_tra
 def test_training_without_validation_draws_nothing(
     tiny_task: Callable, tiny_images: type, make_trainer: Callable, tmp_path: Path
 ) -> None:
-    make_trainer(limit_val_batches=0, callbacks=[Mistakes()]).fit(tiny_task(), datamodule=tiny_images())
+    make_trainer(limit_val_batches=0, callbacks=[Misclassifications()]).fit(tiny_task(), datamodule=tiny_images())
     assert list(tmp_path.rglob("*.png")) == []
 
 
 def test_the_sanity_check_is_not_drawn(
     tiny_task: Callable, tiny_images: type, make_trainer: Callable, tmp_path: Path
 ) -> None:
-    trainer = make_trainer(max_epochs=2, check_val_every_n_epoch=3, callbacks=[Mistakes()])
+    trainer = make_trainer(max_epochs=2, check_val_every_n_epoch=3, callbacks=[Misclassifications()])
     trainer.fit(tiny_task(), datamodule=tiny_images())
     assert list(tmp_path.rglob("*.png")) == []
 
 
-def test_draws_wrong_examples_of_low_precision() -> None:
-    figure = draw_wrong_examples([(0.9, 1, 2, torch.rand(1, 8, 8).bfloat16())], ["ash", "elm", "oak"], "test")
-    assert figure.axes[0].get_title() == "is oak\nread elm (90%)"
-
-
-def test_confusion_matrix_says_each_count_and_the_accuracy() -> None:
-    counts = torch.tensor([[5, 1, 0], [0, 3, 0], [2, 0, 4]])
-    before = counts.clone()
-    figure = draw_confusion_matrix(counts, ["ash", "elm", "oak"], "test")
-    figure.savefig(io.BytesIO())
-    assert torch.equal(counts, before)
-    (axes,) = figure.axes
-    assert axes.get_title() == "test: 12 of 15 right (80.00%)"
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["ash", "elm", "oak"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["ash", "elm", "oak"]
-    texts = {text.get_position(): (text.get_text(), text.get_fontweight()) for text in axes.texts}
-    assert texts == {  # (column, row)
-        (0, 0): ("5", "bold"),
-        (1, 0): ("1", "normal"),
-        (1, 1): ("3", "bold"),
-        (0, 2): ("2", "normal"),
-        (2, 2): ("4", "bold"),
-    }
-    pixels = axes.images[0].to_rgba(axes.images[0].get_array())
-    assert to_hex(pixels[0, 0]) == to_hex(pixels[1, 1]) == to_hex(pixels[0, 2])  # what is right is left white
-    assert to_hex(pixels[0, 1]) != to_hex(pixels[0, 0]) != to_hex(pixels[2, 0])
-
-
-def test_confusion_matrix_without_mistakes_and_with_an_absent_class() -> None:
-    figure = draw_confusion_matrix(torch.diag(torch.tensor([3, 0, 2])), ["0", "1", "2"], "val")
-    assert figure.axes[0].get_title() == "val: 5 of 5 right (100.00%)"
-
-
-@pytest.mark.parametrize(("num_wrong", "num_axes"), [(1, 1), (8, 8), (9, 16)])
-def test_wrong_examples_say_what_they_are_and_what_they_were_taken_for(num_wrong: int, num_axes: int) -> None:
-    wrong = [(0.9 - n / 100, 1, 2, torch.rand(1, 8, 8)) for n in range(num_wrong)]
-    figure = draw_wrong_examples(wrong, ["ash", "elm", "oak"], "test")
-    figure.savefig(io.BytesIO())
-    assert figure.get_suptitle() == "test: most confidently wrong"
-    assert len(figure.axes) == num_axes
-    titles = [axes.get_title() for axes in figure.axes if axes.images]
-    assert titles == [f"is oak\nread elm ({90 - n}%)" for n in range(num_wrong)]
-
-
 def test_number_of_examples_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="num_examples must be at least 1, but it is 0"):
-        Mistakes(num_examples=0)
+        Misclassifications(num_examples=0)
 
 
 def test_the_matrix_of_replicas_counts_all_of_them_and_agrees_with_their_mean_accuracy(
@@ -157,9 +111,9 @@ def test_the_matrix_of_replicas_counts_all_of_them_and_agrees_with_their_mean_ac
         titles.append(title)
         return draw_confusion_matrix(counts, names, title)
 
-    monkeypatch.setattr("callbacks.mistakes.draw_confusion_matrix", draw)
+    monkeypatch.setattr("callbacks.misclassifications.draw_confusion_matrix", draw)
     torch.manual_seed(0)
-    task, callback = LitNodeClassifier(GCN(FEATURES, 4, CLASSES), CLASSES, num_replicas=3), Mistakes()
+    task, callback = LitNodeClassifier(GCN(FEATURES, 4, CLASSES), CLASSES, num_replicas=3), Misclassifications()
     data = TinyGraph(eval_batch_size=4)
     (metrics,) = make_trainer(callbacks=[callback]).test(task, datamodule=data, verbose=False)
     assert metrics["test/acc_std"] > 0  # else one replica would do
@@ -178,7 +132,7 @@ def test_outputs_without_a_class_have_their_number(make_trainer: Callable, tiny_
 def test_a_graph_has_a_confusion_matrix_and_no_examples(make_trainer: Callable, tmp_path: Path) -> None:
     torch.manual_seed(0)
     task = LitNodeClassifier(GCN(FEATURES, 4, CLASSES), CLASSES)
-    trainer = make_trainer(max_epochs=2, callbacks=[Mistakes()])
+    trainer = make_trainer(max_epochs=2, callbacks=[Misclassifications()])
     trainer.fit(task, datamodule=TinyGraph())
     trainer.test(task, datamodule=TinyGraph(), verbose=False)
     figures = {path.name.rsplit("_", 1)[0] for path in (tmp_path / "runs").rglob("*.png")}

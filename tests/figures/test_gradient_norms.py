@@ -1,34 +1,15 @@
-"""Pictures of gradients through time: from numbers, and when a run draws them."""
+"""Gradient norms through time: read from metrics, and drawn from numbers."""
 
 import io
 import math
 import random
 from collections.abc import Callable
-from contextlib import nullcontext
-from functools import partial
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-import torch
-from lightning.pytorch import Callback
 from matplotlib.figure import Figure
 
-from callbacks import (
-    TimestepGradients,
-    draw_gradient_norms,
-    draw_gradients_over_training,
-    draw_timestep_gradients,
-    gradients_of,
-)
-from callbacks.gradient_figures import BEYOND, COLUMNS, PANELS
-from datamodules import RunningAverageDataModule
-from lab import read_metrics
-from lit_models import LitSequenceRegressor
-from nets import LSTM, RNN
-
-pytestmark = pytest.mark.usefixtures("coarse_figures")
+from figures import draw_gradient_norms, draw_gradients_over_training, draw_timestep_gradients, gradients_of
+from figures.gradient_norms import BEYOND, COLUMNS, PANELS
 
 OF_RNN, OF_LSTM = ("grad_norm", "hidden_norm", "bound"), ("grad_norm", "hidden_norm", "cell_grad_norm")
 
@@ -192,48 +173,3 @@ def test_numbers_that_no_logarithmic_axis_holds_are_drawn_all_the_same(draw: Cal
     figure = draw(constant(value), "extreme")
     render(figure)
     assert figure.axes[-1].get_yscale() == ("log" if 0 < value < math.inf else "linear")
-
-
-def train(make_trainer: Callable, net: RNN | LSTM, *callbacks: Callback) -> None:
-    task = LitSequenceRegressor(net, optimizer=partial(torch.optim.SGD, lr=0.1))
-    trainer = make_trainer(limit_val_batches=0, callbacks=list(callbacks))
-    trainer.fit(task, datamodule=RunningAverageDataModule(6, 4, num_batches=4, num_eval=1))
-
-
-@pytest.mark.parametrize("error", [None, RuntimeError("out of luck")], ids=["end", "error"])
-def test_figures_are_drawn_when_training_ends_also_by_an_error(
-    make_trainer: Callable, tmp_path: Path, error: Exception | None
-) -> None:
-    class Ending(Callback):
-        def on_train_batch_end(self, trainer: Any, *arguments: Any) -> None:
-            if error and trainer.global_step == 3:
-                raise error
-
-    with pytest.raises(RuntimeError, match="out of luck") if error else nullcontext():
-        train(make_trainer, LSTM(1, 3), TimestepGradients(2), Ending())
-    step = 3 if error else 4
-    drawn = {path.name for path in tmp_path.glob("runs/tiny/version_0/figures/*")}
-    assert drawn == {f"timestep_gradients_{step}.png", f"gradients_over_training_{step}.png"}
-
-
-def test_an_explosion_up_to_nan_is_logged_and_drawn(make_trainer: Callable, tmp_path: Path) -> None:
-    train(make_trainer, RNN(1, 5, nonlinearity="identity", recurrent_gain=1e3), TimestepGradients(1))
-    logged = read_metrics(tmp_path / "runs/tiny/version_0")["gradients/layer_1/grad_norm/t_1"]
-    assert logged[0] == [0, 1, 2, 3] and math.isnan(logged[1][-1])
-    assert len([*tmp_path.glob("runs/tiny/version_0/figures/*")]) == 2
-
-
-@pytest.mark.parametrize(
-    ("command", "sanity_checking", "drawn"), [("fit", False, 1), ("fit", True, 0), ("validate", False, 0)]
-)
-def test_an_error_outside_of_training_draws_nothing(command: str, sanity_checking: bool, drawn: int) -> None:
-    observer, asked = TimestepGradients(), []
-    observer._draw = asked.append
-    trainer = SimpleNamespace(state=SimpleNamespace(fn=command), sanity_checking=sanity_checking)
-    observer.on_exception(trainer, None, RuntimeError())
-    assert asked == [trainer] * drawn
-
-
-def test_a_run_that_leaves_no_files_draws_nothing(make_trainer: Callable) -> None:
-    trainer = make_trainer(fast_dev_run=True, callbacks=[TimestepGradients(1)])
-    trainer.fit(LitSequenceRegressor(RNN(1, 3)), datamodule=RunningAverageDataModule(6, 4, num_batches=2, num_eval=1))

@@ -7,8 +7,8 @@ import torch
 from matplotlib import colors
 from torch import Tensor
 
-from callbacks.neighborhood_drawing import WIDEST, draw_neighborhood
-from callbacks.node_drawing import class_colors
+from figures.neighborhood import WIDEST, draw_neighborhood
+from figures.node_embeddings import class_colors
 
 # A star around node 0 and a triangle at its tip; node 6 is alone.
 PAIRS = torch.tensor([[0, 0, 0, 0, 4, 3], [1, 2, 3, 4, 5, 4]])

@@ -1,35 +1,36 @@
-"""What a classifier is worth class by class, and whether its probabilities can be believed.
+"""Precision, recall and F1 score of each class, and the calibration of a classifier.
 
 Letters: R replicas, B batch, N samples, C classes.
 """
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
+from rich.console import Console
+from rich.table import Table
 from torch import Tensor
 
+from callbacks.calibration import calibration_bins, expected_calibration_error
 from callbacks.observing import class_names_of, evaluated, gather, log_replicas
+from figures import draw_reliability
 from lab.figures import save_figure
 from lab.files import written_whole
 from lab.run_folder import run_dir
 from lab.titles import joined, replicas_of, title_of
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-BINS = 15
 SCORES = ("precision", "recall", "f1")
 Row = tuple[str, int, float, float, float]  # a class, its samples, and its scores
 UNDEFINED = "–: the precision of a class never predicted, the recall of one without samples; left out of every mean"
 
 
-class ClassReport(Callback):
+class ClassificationReport(Callback):
     """At the end of a test, a table of the classes and a figure of the calibration.
 
     ``class_report.csv`` in the run folder, also printed: each class with its number of samples, precision, recall
@@ -118,65 +119,16 @@ def write_scores(tables: Sequence[list[Row]], path: Path) -> None:
 
 
 def print_scores(tables: Sequence[list[Row]], shown: str) -> str:
-    """The scores of each class as a table to read, with what a dash means and which replicas are shown."""
+    """The scores of each class as a table, with the meaning of a dash and which replicas are shown."""
     rows = spread_of_scores(tables)
-    width = max(len(name) for name, *_ in rows)
-    lines = [f"{'':{width}}  samples  precision  recall     F1"]
+    table = Table("", box=None, pad_edge=False)
+    for heading in ("samples", "precision", "recall", "F1"):
+        table.add_column(heading, justify="right")
     for name, count, means, _ in rows:
-        p, r, f1 = ("–" if math.isnan(value) else f"{value:.3f}" for value in means)
-        lines.append(f"{name:<{width}}  {count:>7}  {p:>9}  {r:>6}  {f1:>5}")
+        table.add_row(name, str(count), *("–" if math.isnan(value) else f"{value:.3f}" for value in means))
+    console = Console(file=io.StringIO(), width=10_000, color_system=None, markup=False, emoji=False, highlight=False)
+    with console.capture() as printed:
+        console.print(table)
+    lines = [line.rstrip() for line in printed.get().splitlines()]
     undefined = any(math.isnan(value) for _, _, means, _ in rows for value in means)
     return "\n".join([*lines, *([UNDEFINED] if undefined else []), *([shown] if shown else [])])
-
-
-def calibration_bins(confidence: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """In 15 equal bins (lower, upper] of the confidence: the samples, their mean confidence, and their accuracy.
-
-    Shapes:
-        confidence (N,) in [0, 1], right (N,) -> each (15,); confidence and accuracy are 0 in an empty bin
-    """
-    edges = torch.linspace(0, 1, BINS + 1, dtype=torch.float64)[1:-1]
-    number = torch.bucketize(confidence.double(), edges)
-    counts = torch.bincount(number, minlength=BINS).double()
-    sums = [torch.bincount(number, values.double(), minlength=BINS) for values in (confidence, right)]
-    return counts, sums[0] / counts.clamp(min=1), sums[1] / counts.clamp(min=1)
-
-
-def expected_calibration_error(counts: Tensor, confidence: Tensor, accuracy: Tensor) -> float:
-    """The mean of |accuracy − confidence| over the bins, weighted by their samples."""
-    return float(((accuracy - confidence).abs() * counts).sum() / counts.sum())
-
-
-def draw_reliability(
-    counts: Tensor, confidence: Tensor, accuracy: Tensor, title: str, error: float | None = None
-) -> "Figure":
-    """Accuracy over confidence, which lies on the diagonal where probabilities can be believed, and how many are where.
-
-    Args:
-        counts: samples of each bin.
-        confidence: their mean confidence.
-        accuracy: their accuracy.
-        title: what was tested.
-        error: the expected calibration error; that of the bins when None.
-
-    Shapes:
-        all (15,), from ``calibration_bins``
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.2, 5.6), layout="constrained")
-    above, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
-    error = expected_calibration_error(counts, confidence, accuracy) if error is None else error
-    filled, centres, width = counts > 0, (torch.arange(BINS) + 0.5) / BINS, 1 / BINS
-    above.bar(centres[filled].numpy(), accuracy[filled].numpy(), 0.9 * width, color="C0", label="accuracy")
-    above.plot(confidence[filled].numpy(), accuracy[filled].numpy(), "ko", markersize=3, label="at the mean confidence")
-    above.plot([0, 1], [0, 1], "k--", linewidth=1, label="as probable as it says")
-    above.set_title(f"{title}: expected calibration error {error:.3f}", fontsize=11)
-    above.set_ylabel("accuracy")
-    above.set_xlim(0, 1)
-    above.set_ylim(0, 1)
-    above.legend(fontsize=9)
-    below.bar(centres.numpy(), counts.numpy(), 0.9 * width, color="C7")
-    below.set_xlabel("confidence: probability of the predicted class")
-    below.set_ylabel("samples")
-    return figure

@@ -11,15 +11,11 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from tiny_graph import CLASSES, FEATURES, TinyGraph
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-import callbacks.class_report
-from callbacks import ClassReport
-from callbacks.class_report import (
-    UNDEFINED,
-    calibration_bins,
-    class_scores,
-    draw_reliability,
-    expected_calibration_error,
-)
+import callbacks.classification_report
+from callbacks import ClassificationReport
+from callbacks.calibration import calibration_bins, expected_calibration_error
+from callbacks.classification_report import UNDEFINED, class_scores
+from figures import draw_reliability
 from lit_models import LitNodeClassifier
 from nets import GCN
 
@@ -29,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("coarse_figures")
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     sentences: list[str] = []
-    monkeypatch.setattr(callbacks.class_report, "rank_zero_info", sentences.append)
+    monkeypatch.setattr(callbacks.classification_report, "rank_zero_info", sentences.append)
     return sentences
 
 
@@ -47,7 +43,7 @@ def test_scores_of_the_classes_are_those_counted_by_hand_and_the_most_frequent_c
 
 @pytest.mark.parametrize(("label", "message"), [(0.5, "must be whole numbers"), (3, "the 3 classes, but hold 3")])
 def test_labels_that_are_no_classes_are_named(label: float, message: str) -> None:
-    report = ClassReport()
+    report = ClassificationReport()
     report.on_test_epoch_start(None, None)
     with pytest.raises(ValueError, match=message):
         report.on_test_batch_end(None, None, {"logits": torch.zeros(1, 3), "labels": torch.tensor([label])}, None)
@@ -93,18 +89,10 @@ def test_the_error_is_that_of_torchmetrics() -> None:
     assert error == pytest.approx(float(multiclass_calibration_error(logits, labels, 5, n_bins=15)), abs=1e-6)
 
 
-def test_the_figure_shows_the_bins_that_hold_something() -> None:
-    bins = calibration_bins(torch.tensor([0.3, 0.75, 0.81]), torch.tensor([True, True, False]))
-    above, below = draw_reliability(*bins, "names").axes
-    assert above.get_title() == "names: expected calibration error 0.587"
-    assert [patch.get_height() for patch in above.patches] == [1.0, 1.0, 0.0]
-    assert sum(patch.get_height() for patch in below.patches) == 3
-
-
 def test_a_test_leaves_a_table_a_figure_and_the_error(
     tiny_task: Callable, tiny_images: type, make_trainer: Callable, told: list[str]
 ) -> None:
-    task, data, trainer = tiny_task(), tiny_images(), make_trainer(callbacks=[ClassReport()])
+    task, data, trainer = tiny_task(), tiny_images(), make_trainer(callbacks=[ClassificationReport()])
     (metrics,) = trainer.test(task, datamodule=data, verbose=False)
     images, labels = data.datasets["test"].tensors
     with torch.no_grad():
@@ -135,10 +123,10 @@ def test_the_report_of_replicas_is_their_mean_and_says_so(
         titles.append(arguments[3])
         return draw_reliability(*arguments)
 
-    monkeypatch.setattr("callbacks.class_report.draw_reliability", draw)
+    monkeypatch.setattr("callbacks.classification_report.draw_reliability", draw)
     torch.manual_seed(0)
     task = LitNodeClassifier(GCN(FEATURES, 4, CLASSES), CLASSES, num_replicas=3)
-    trainer, data = make_trainer(callbacks=[ClassReport()]), TinyGraph(eval_batch_size=4)
+    trainer, data = make_trainer(callbacks=[ClassificationReport()]), TinyGraph(eval_batch_size=4)
     (metrics,) = trainer.test(task, datamodule=data, verbose=False)
     graph, tables, errors = data.graph, [], []
     for net in task.replicas():
@@ -164,7 +152,7 @@ def test_the_weights_of_a_run_are_the_same_with_it_and_without(
     tiny_task: Callable, tiny_images: type, make_trainer: Callable
 ) -> None:
     weights = []
-    for observers in ([], [ClassReport()]):
+    for observers in ([], [ClassificationReport()]):
         torch.manual_seed(0)
         task, trainer = tiny_task(dropout=0.1), make_trainer(callbacks=observers)
         trainer.test(task, datamodule=tiny_images(), verbose=False)

@@ -1,23 +1,22 @@
-"""A picture of beam search: the tree of all sequences, and the hypotheses that are kept.
+"""Beam search in a small tree: all sequences, the hypotheses that are kept, and the most probable sequence.
 
-Letters: V vocabulary, T steps, k beam width.
+Letters: B sequences, V vocabulary, T steps.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from nets import beam_search
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Tree = Mapping[tuple[int, ...], Sequence[float]]  # the log-probabilities (V,) of the next token after each sequence
 Prefix = tuple[int, ...]
+Tree = Mapping[Prefix, Sequence[float]]  # the log-probabilities (V,) of the next token after each sequence
+Found = tuple[Sequence[int], float]  # the tokens of a sequence, and its log-probability
 
 # The example of the handout, where a beam of two misses the most probable sequence, "neural neural neural".
 HANDOUT_WORDS = ("neural", "network")
@@ -33,7 +32,14 @@ HANDOUT_TREE: Tree = {
 
 
 def step_of_tree(tree: Tree) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """The ``step`` of a tree for ``nets.beam_search``; its state, at first (B, 0), is the sequence with the start."""
+    """The ``step`` of a tree for ``nets.beam_search``: its state is the sequence so far, with the start token in front.
+
+    Args:
+        tree: the log-probabilities (nats) of the next token after every sequence of fewer than T tokens.
+
+    Shapes:
+        tokens (B,), state (B, t) -> log-probabilities (B, V), state (B, t+1); at first t = 0
+    """
 
     def step(tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         state = torch.cat([state, tokens[:, None]], dim=1)
@@ -42,26 +48,29 @@ def step_of_tree(tree: Tree) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]
     return step
 
 
-def draw_search_tree(tree: Tree, words: Sequence[str], beam_width: int) -> "Figure":
-    """All sequences of a small tree, those that a beam keeps, and the most probable one of all.
+def draw_search_tree(
+    tree: Tree, words: Sequence[str], beam_width: int, kept: Collection[Prefix], found: Found, best: Found
+) -> "Figure":
+    """All sequences of a small tree, those that beam search keeps, and the most probable one of all.
 
-    Bold and blue is what beam search keeps at each step, with its log-probability; orange is the best of an exhaustive
-    search, where the beam has lost it.
+    Bold and blue are the hypotheses that beam search keeps at each step, with their log-probabilities. Orange is the
+    most probable sequence, where the beam has lost it.
 
     Args:
-        tree: the log-probabilities of the next word after every sequence of fewer than T words.
+        tree: the log-probabilities (nats) of the next word after every sequence of fewer than T words.
         words: the vocabulary.
-        beam_width: hypotheses k that are kept.
+        beam_width: the number of hypotheses that beam search keeps, ≥ 1.
+        kept: the hypotheses that it kept, of 1 to T words.
+        found: the sequence that it found, and its log-probability.
+        best: the most probable sequence of all, and its log-probability.
+
+    Shapes:
+        tree: (V,) after each sequence; the sequences of found and best T tokens
     """
     from matplotlib.figure import Figure
 
     depth = 1 + max(map(len, tree))
-    start, state = torch.zeros(1, dtype=torch.long), torch.zeros(1, 0, dtype=torch.long)
-    arguments = (step_of_tree(tree), state, start)
-    found = beam_search(*arguments, beam_width, depth, return_history=True)
-    best = beam_search(*arguments, len(words) ** depth, depth)
-    kept = {tuple(row) for level in found.history for row in level.tokens[0].tolist()}
-    best_path = {tuple(best.tokens[0, 0, :length].tolist()) for length in range(1, depth + 1)}
+    best_path = {tuple(best[0][:length]) for length in range(1, depth + 1)}
     figure = Figure(figsize=(3.0 * depth + 1.0, 0.5 * len(words) ** depth + 1.6), layout="constrained")
     axes = figure.subplots()
     for length in range(1, depth + 1):
@@ -70,11 +79,10 @@ def draw_search_tree(tree: Tree, words: Sequence[str], beam_width: int) -> "Figu
             _draw_branch(axes, tree, prefix, depth, words, colour, prefix in kept)
     axes.set_axis_off()
     axes.set_xlim(0.4, depth + 0.55)
-    lost = "the same" if found.tokens[0, 0].equal(best.tokens[0, 0]) else "orange"
+    lost = "the same" if tuple(found[0]) == tuple(best[0]) else "orange"
     axes.set_title(
-        f"A beam of {beam_width} (blue) finds “{_text(found.tokens[0, 0].tolist(), words)}” at "
-        f"{found.log_probs[0, 0]:.2f};\nthe most probable of all ({lost}) is "
-        f"“{_text(best.tokens[0, 0].tolist(), words)}” at {best.log_probs[0, 0]:.2f}",
+        f"A beam of {beam_width} (blue) finds “{_text(found[0], words)}” at {found[1]:.2f};\n"
+        f"the most probable of all ({lost}) is “{_text(best[0], words)}” at {best[1]:.2f}",
         fontsize=11,
     )
     return figure
@@ -89,8 +97,9 @@ def _draw_branch(
     before = _height(prefix[:-1], depth, len(words))
     axes.plot([x - 0.55, x], [before, y], color=colour, linewidth=width, zorder=1)
     weight = "bold" if kept else "normal"
-    label = {"fontsize": 8, "color": "0.35", "ha": "center", "bbox": {"color": "white", "pad": 1}}
-    axes.text(x - 0.3, (before + y) / 2, f"{tree[prefix[:-1]][prefix[-1]]:g}", **label)
+    box = {"color": "white", "pad": 1}
+    weight_of_edge = f"{tree[prefix[:-1]][prefix[-1]]:g}"
+    axes.text(x - 0.3, (before + y) / 2, weight_of_edge, fontsize=8, color="0.35", ha="center", bbox=box)
     total = sum(tree[prefix[:place]][prefix[place]] for place in range(len(prefix)))
     axes.text(x + 0.02, y, f"{words[prefix[-1]]}  {total:.2f}", fontsize=9, color=colour, weight=weight, va="center")
 
