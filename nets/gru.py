@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nets.recurrent import RecurrentLayer, RecurrentStack
-from nets.through_time import State
+from nets.unroll import State
 
 
 class GRULayer(RecurrentLayer):
@@ -23,7 +23,7 @@ class GRULayer(RecurrentLayer):
     Args:
         input_size: numbers a step I, ≥ 1.
         hidden_size: width H of the state, ≥ 1.
-        recurrent_gain: each of the three blocks of W^h begins as a random orthogonal matrix times this number > 0, and
+        recurrent_gain: each of the three gates of W^h begins as a random orthogonal matrix times this number > 0, and
             each of W^x as an orthogonal one; when None all weights begin uniform in ±1/√H.
 
     Shapes:
@@ -33,17 +33,14 @@ class GRULayer(RecurrentLayer):
         ValueError: when a size is below 1, or the gain is not above 0; and see ``forward``.
     """
 
-    block_names = ("reset", "update", "candidate")
+    gate_names = ("reset", "update", "candidate")
     state_names, kernel = ("h_0",), staticmethod(torch.gru)
 
-    def __init__(self, input_size: int, hidden_size: int, recurrent_gain: float | None = None) -> None:
-        super().__init__(input_size, hidden_size, recurrent_gain)
-
-    def step(self, projected: Tensor, state: State, weight_h: Tensor) -> State:
+    def step(self, projected: Tensor, state: State, weight_hh: Tensor) -> State:
         """One step, from W^x x_t + b (B, 3H), (h_{t−1},) and the transpose of W^h."""
         (hidden,) = state
         r, z, n = projected.chunk(3, dim=1)
-        r_hidden, z_hidden, n_hidden = (hidden @ weight_h).chunk(3, dim=1)
+        r_hidden, z_hidden, n_hidden = (hidden @ weight_hh).chunk(3, dim=1)
         candidate = torch.tanh(n + torch.sigmoid(r + r_hidden) * n_hidden)
         return (candidate + torch.sigmoid(z + z_hidden) * (hidden - candidate),)
 
@@ -64,10 +61,4 @@ class GRU(RecurrentStack):
         ValueError: as ``GRULayer``, and when there is no layer.
     """
 
-    def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, recurrent_gain: float | None = None
-    ) -> None:
-        def layer(width: int) -> GRULayer:
-            return GRULayer(width, hidden_size, recurrent_gain)
-
-        super().__init__(layer, input_size, hidden_size, num_layers)
+    layer_class = GRULayer

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from nets.gru import GRU
-from nets.recurrent import LSTM, RNN
+from nets.lstm import LSTM
+from nets.rnn import RNN
 
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nets.attention.kernels import checks_are_on
-from nets.attention.named import named_attention
+from nets.attention.registry import named_attention
 
 
 class MultiHeadAttention(nn.Module):

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from nets import GRU, GRULayer
 from nets.recurrent import RecurrentNet
-from nets.through_time import States
+from nets.unroll import States
 
 BUILDERS: dict[str, Callable[[], RecurrentNet]] = {
     "GRULayer": lambda: GRULayer(2, 3),
@@ -41,7 +41,7 @@ def torch_twin(net: RecurrentNet) -> tuple[nn.GRU, list[Tensor]]:
     layers = net.recurrent_layers
     options = {"num_layers": len(layers), "batch_first": True, "dtype": layers[0].bias.dtype}
     twin = nn.GRU(layers[0].input_size, layers[0].hidden_size, **options)
-    ours = [value for layer in layers for value in (layer.weight_x, layer.weight_h, layer.bias)]
+    ours = [value for layer in layers for value in (layer.weight_ih, layer.weight_hh, layer.bias)]
     names = [f"{name}_l{n}" for n in range(len(layers)) for name in ("weight_ih", "weight_hh", "bias_ih")]
     values = dict(zip(names, ours, strict=True))
     twin.load_state_dict({name: values.get(name, torch.zeros_like(part)) for name, part in twin.named_parameters()})
@@ -52,8 +52,8 @@ def naive(net: RecurrentNet, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
     """The equations step by step and gate by gate: all h of the last layer, and the last h (L, B, H)."""
     last = []
     for layer, h in zip(net.recurrent_layers, state, strict=True):
-        x_r, x_z, x_n = layer.weight_x.split(layer.hidden_size)
-        h_r, h_z, h_n = layer.weight_h.split(layer.hidden_size)
+        x_r, x_z, x_n = layer.weight_ih.split(layer.hidden_size)
+        h_r, h_z, h_n = layer.weight_hh.split(layer.hidden_size)
         b_r, b_z, b_n = layer.bias.split(layer.hidden_size)
         outputs = []
         for x_t in x.unbind(1):
@@ -76,8 +76,8 @@ def weighted_sum(values: tuple[Tensor, ...]) -> Tensor:
 def test_a_layer_of_one_unit_has_the_values_by_hand(return_states: bool) -> None:
     layer = GRULayer(1, 1).double()
     with torch.no_grad():  # r = 1/4 and z = 3/4 at every step
-        layer.weight_x.copy_(torch.tensor([[0.0], [0.0], [2.0]]))
-        layer.weight_h.copy_(torch.tensor([[0.0], [0.0], [4.0]]))
+        layer.weight_ih.copy_(torch.tensor([[0.0], [0.0], [2.0]]))
+        layer.weight_hh.copy_(torch.tensor([[0.0], [0.0], [4.0]]))
         layer.bias.copy_(torch.tensor([-math.log(3), math.log(3), 0.1], dtype=torch.float64))
     x, state = torch.tensor([[[0.2], [-0.3]]], dtype=torch.float64), torch.tensor([[0.5]], dtype=torch.float64)
     outputs, last = layer(x, state, return_states=return_states)[:2]
@@ -194,13 +194,13 @@ def test_with_a_gain_every_block_starts_as_an_orthogonal_matrix_times_it(net: Re
     layers = {"num_layers": 2} if isinstance(net, GRU) else {}
     for layer in type(net)(3, 5, recurrent_gain=gain, **layers).recurrent_layers:
         assert layer.recurrent_gain == gain
-        for weight, value in ((layer.weight_h, gain), (layer.weight_x, 1)):
+        for weight, value in ((layer.weight_hh, gain), (layer.weight_ih, 1)):
             assert len(weight) == 15
             for block in weight.split(5):
                 singular = torch.linalg.svdvals(block)
                 assert_close(singular, torch.full_like(singular, value))
     assert all(layer.recurrent_gain is None for layer in net.recurrent_layers)
-    assert torch.linalg.svdvals(net.recurrent_layers[0].weight_h[:5]).std() > 0.01
+    assert torch.linalg.svdvals(net.recurrent_layers[0].weight_hh[:5]).std() > 0.01
 
 
 def test_all_weights_start_uniform_within_one_over_the_root_of_the_hidden_size() -> None:
@@ -211,15 +211,15 @@ def test_all_weights_start_uniform_within_one_over_the_root_of_the_hidden_size()
 def test_layers_are_named_by_number_and_only_the_lowest_reads_the_input() -> None:
     net = GRU(2, 3, 2)
     assert [(name, tuple(value.shape)) for name, value in net.state_dict().items()] == [
-        ("recurrent_layers.0.weight_x", (9, 2)),
-        ("recurrent_layers.0.weight_h", (9, 3)),
+        ("recurrent_layers.0.weight_ih", (9, 2)),
+        ("recurrent_layers.0.weight_hh", (9, 3)),
         ("recurrent_layers.0.bias", (9,)),
-        ("recurrent_layers.1.weight_x", (9, 3)),
-        ("recurrent_layers.1.weight_h", (9, 3)),
+        ("recurrent_layers.1.weight_ih", (9, 3)),
+        ("recurrent_layers.1.weight_hh", (9, 3)),
         ("recurrent_layers.1.bias", (9,)),
     ]
     assert (net.input_size, net.hidden_size, net.num_layers, net.state_names) == (2, 3, 2, ("h_0",))
-    assert GRU(2, 3).num_layers == 1 and GRULayer.block_names == ("reset", "update", "candidate")
+    assert GRU(2, 3).num_layers == 1 and GRULayer.gate_names == ("reset", "update", "candidate")
     x = torch.randn(2, 3, 2)
     assert torch.equal(pickle.loads(pickle.dumps(net))(x)[0], net(x)[0])
 

@@ -74,7 +74,7 @@ def naive(net: RecurrentNet, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tens
             z = [
                 x_t @ w_x.T + h @ w_h.T + b
                 for w_x, w_h, b in zip(
-                    *(weight.split(layer.hidden_size) for weight in (layer.weight_x, layer.weight_h, layer.bias)),
+                    *(weight.split(layer.hidden_size) for weight in (layer.weight_ih, layer.weight_hh, layer.bias)),
                     strict=True,
                 )
             ]
@@ -209,7 +209,7 @@ def test_with_a_gain_every_block_starts_as_an_orthogonal_matrix_times_it(
     for layer in net.recurrent_layers:
         layer.reset_parameters()
         assert layer.recurrent_gain == gain
-        for weight, value in ((layer.weight_h, gain), (layer.weight_x, 1)):
+        for weight, value in ((layer.weight_hh, gain), (layer.weight_ih, 1)):
             parts = weight.split(5)
             assert len(parts) == blocks
             for part in parts:
@@ -222,14 +222,14 @@ def test_with_a_gain_every_block_starts_as_an_orthogonal_matrix_times_it(
 def test_layers_of_a_stack_are_named_by_number_and_only_the_lowest_reads_the_input() -> None:
     shapes = {name: tuple(value.shape) for name, value in LSTM(2, 3, 2).state_dict().items()}
     assert shapes == {
-        "recurrent_layers.0.weight_x": (12, 2),
-        "recurrent_layers.0.weight_h": (12, 3),
+        "recurrent_layers.0.weight_ih": (12, 2),
+        "recurrent_layers.0.weight_hh": (12, 3),
         "recurrent_layers.0.bias": (12,),
-        "recurrent_layers.1.weight_x": (12, 3),
-        "recurrent_layers.1.weight_h": (12, 3),
+        "recurrent_layers.1.weight_ih": (12, 3),
+        "recurrent_layers.1.weight_hh": (12, 3),
         "recurrent_layers.1.bias": (12,),
     }
-    assert list(RNNLayer(2, 3).state_dict()) == ["weight_x", "weight_h", "bias"]
+    assert list(RNNLayer(2, 3).state_dict()) == ["weight_ih", "weight_hh", "bias"]
     net = RNN(2, 3, 4, "relu", 0.5)
     assert (net.input_size, net.hidden_size, net.num_layers, len(net.recurrent_layers)) == (2, 3, 4, 4)
     assert {(layer.nonlinearity, layer.recurrent_gain) for layer in net.recurrent_layers} == {("relu", 0.5)}

@@ -38,8 +38,8 @@ def read_by_torch(stack: RecurrentNet, cell: str, x: Tensor) -> Tensor:
     twin = TORCHS[cell](stack.input_size, stack.hidden_size, stack.num_layers, dtype=x.dtype)
     with torch.no_grad():
         for n, layer in enumerate(stack.recurrent_layers):
-            getattr(twin, f"weight_ih_l{n}").copy_(layer.weight_x)
-            getattr(twin, f"weight_hh_l{n}").copy_(layer.weight_h)
+            getattr(twin, f"weight_ih_l{n}").copy_(layer.weight_ih)
+            getattr(twin, f"weight_hh_l{n}").copy_(layer.weight_hh)
             getattr(twin, f"bias_ih_l{n}").copy_(layer.bias)
             getattr(twin, f"bias_hh_l{n}").zero_()
         return twin(x)[0]

@@ -1,10 +1,10 @@
-"""The way of a batch of sequences through recurrent layers: by torch's fused kernel, or step by step.
+"""Run recurrent layers over the steps of sequences: by torch's fused kernel, or unrolled step by step.
 
-Letters: B batch, T time, I input size, H hidden size, G blocks of rows, L layers.
+Letters: B batch, T time, I input size, H hidden size, G gates of H rows, L layers.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -13,14 +13,11 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from nets.sequences import check_numbers, pack, repack
 
-if TYPE_CHECKING:
-    from nets.recurrent import RecurrentLayer
-
 State = tuple[Tensor, ...]  # h, or h and c
 
 
 class States(NamedTuple):
-    """What a layer went through: tensors of the graph, with respect to each of which a gradient can be asked for.
+    """A layer's states at every step, kept in the autograd graph so that gradients with respect to each can be taken.
 
     Args:
         outputs: all h_t as one tensor (B, T, H), the one that the next layer and the loss read: the gradient with
@@ -34,8 +31,21 @@ class States(NamedTuple):
     cell: tuple[Tensor, ...] = ()
 
 
+class StepLayer(Protocol):
+    """What ``run_layers`` needs of a layer, such as a ``nets.recurrent.RecurrentLayer``."""
+
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias: Tensor
+    kernel: Callable[..., Any] | None
+
+    def step(self, projected: Tensor, state: State, weight_hh: Tensor) -> State:
+        """One step, from W^x x_t + b (B, GH), the state before it and the transpose of W^h (H, GH)."""
+        ...
+
+
 def run_layers(
-    layers: Sequence["RecurrentLayer"],
+    layers: Sequence[StepLayer],
     x: Tensor | PackedSequence,
     state: State,
     lengths: Tensor | Sequence[int] | None,
@@ -76,7 +86,7 @@ def run_layers(
     return outputs, last, states
 
 
-def _has_kernel(layer: "RecurrentLayer", x: Tensor) -> bool:
+def _has_kernel(layer: StepLayer, x: Tensor) -> bool:
     """Whether torch has a kernel for a layer here.
 
     In mixed precision most CPUs have none for an LSTM, and torch stops there: the layers are unrolled.
@@ -85,13 +95,13 @@ def _has_kernel(layer: "RecurrentLayer", x: Tensor) -> bool:
 
 
 def _call_kernel(
-    layers: Sequence["RecurrentLayer"], x: Tensor | PackedSequence, state: State
+    layers: Sequence[StepLayer], x: Tensor | PackedSequence, state: State
 ) -> tuple[Tensor | PackedSequence, State]:
     """All layers in one call of torch's kernel, which wants a second bias: a constant 0."""
     weights = [
         weight
         for layer in layers
-        for weight in (layer.weight_x, layer.weight_h, layer.bias, layer.bias.new_zeros(layer.bias.shape))
+        for weight in (layer.weight_ih, layer.weight_hh, layer.bias, layer.bias.new_zeros(layer.bias.shape))
     ]
     # With biases; no dropout; in training mode wherever gradients are, which some kernels insist on; one direction.
     options = (weights, True, len(layers), 0.0, torch.is_grad_enabled(), False)
@@ -111,7 +121,7 @@ def _one_or_all(state: State) -> Tensor | State:
 
 
 def _unroll(
-    layers: Sequence["RecurrentLayer"], x: Tensor, state: State, lengths: Tensor | None
+    layers: Sequence[StepLayer], x: Tensor, state: State, lengths: Tensor | None
 ) -> tuple[Tensor, State, list[States]]:
     last, states = [], []
     for number, layer in enumerate(layers):
@@ -121,18 +131,16 @@ def _unroll(
     return x, tuple(torch.stack(parts) for parts in zip(*last, strict=True)), states
 
 
-def _unroll_layer(
-    layer: "RecurrentLayer", x: Tensor, state: State, lengths: Tensor | None
-) -> tuple[Tensor, State, States]:
-    projected = F.linear(x, layer.weight_x, layer.bias).unbind(1)  # T of (B, GH): one product for all steps
-    weight_h, steps = layer.weight_h.mT, []
+def _unroll_layer(layer: StepLayer, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State, States]:
+    projected = F.linear(x, layer.weight_ih, layer.bias).unbind(1)  # T of (B, GH): one product for all steps
+    weight_hh, steps = layer.weight_hh.mT, []
     if lengths is not None:
         lengths = lengths.to(x.device)
         goes_on = (torch.arange(x.shape[1], device=x.device)[:, None] < lengths).unsqueeze(2)  # (T, B, 1)
     for step, preactivation in enumerate(projected):
         if lengths is not None:  # a step from zeros gives zeros
             preactivation, *state = (part.where(goes_on[step], part.new_zeros(())) for part in (preactivation, *state))
-        state = layer.step(preactivation, state, weight_h)
+        state = layer.step(preactivation, state, weight_hh)
         steps.append(state)
     histories = list(zip(*steps, strict=True))  # all h, or all h and all c
     outputs = torch.stack(histories[0], dim=1)  # (B, T, H)
