@@ -14,9 +14,9 @@ from lit_models.class_counts import check_counts, check_vocabulary, classes_of_d
 from lit_models.task import LitTask
 from nets import Hypotheses, beam_search, greedy_search, sample_search
 from nets.labels import check_labels, cross_entropy
+from nets.sequences import PAD_TOKEN
 
 WAYS = ("greedy", "beam", "sample")  # to write a text
-END = 0  # the token before the first and behind the last one of a text, and the padding
 
 
 class LitLanguageModel(LitTask):
@@ -118,11 +118,13 @@ class LitLanguageModel(LitTask):
         data, net = self.trainer.datamodule, self.net
         width = max(self.beam_width, data.num_written)
         distinct, rows = conditions.unique(return_inverse=True)
-        state, start = net.initial_state(distinct), torch.full_like(distinct, END)
-        greedy = greedy_search(net.step, state, start, self.max_length, END)
-        beams = beam_search(net.step, state, start, width, self.max_length, END, self.length_penalty, num_return=width)
-        state, start = net.initial_state(conditions), torch.full_like(conditions, END)
-        samples = sample_search(net.step, state, start, self.max_length, END, self.temperature)
+        state, start = net.initial_state(distinct), torch.full_like(distinct, PAD_TOKEN)
+        greedy = greedy_search(net.step, state, start, self.max_length, PAD_TOKEN)
+        beams = beam_search(
+            net.step, state, start, width, self.max_length, PAD_TOKEN, self.length_penalty, num_return=width
+        )
+        state, start = net.initial_state(conditions), torch.full_like(conditions, PAD_TOKEN)
+        samples = sample_search(net.step, state, start, self.max_length, PAD_TOKEN, self.temperature)
         pairs = list(zip(rows.tolist(), places.tolist(), strict=True))
         columns: dict[str, Any] = {"language": [data.class_names[number] for number in conditions.tolist()]}
         columns |= self._column("greedy", greedy, [(row, 0) if place == 0 else None for row, place in pairs])
@@ -156,12 +158,12 @@ class LitLanguageModel(LitTask):
         tokens, lengths, conditions = batch
         tokens, conditions = check_labels(tokens, name="tokens"), check_labels(conditions, name="conditions", ndim=1)
         try:
-            logits = self.net(F.pad(tokens, (1, 0), value=END), conditions)  # (B, T + 1, V)
+            logits = self.net(F.pad(tokens, (1, 0), value=PAD_TOKEN), conditions)  # (B, T + 1, V)
         except IndexError:  # of an embedding that has met a number that it has no vector of
             check_labels(tokens, getattr(self.net, "vocab_size", None), "tokens")
             check_labels(conditions, getattr(self.net, "num_conditions", None), "conditions")
             raise
-        targets = F.pad(tokens, (0, 1), value=END)
+        targets = F.pad(tokens, (0, 1), value=PAD_TOKEN)
         nats = cross_entropy(logits.mT, targets, reduction="none")
         counts = torch.arange(targets.shape[1], device=tokens.device) <= lengths[:, None]
         return (nats * counts).sum(dim=1), lengths + 1

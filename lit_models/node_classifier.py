@@ -13,8 +13,9 @@ from lit_models.best_replicas import BestReplicas
 from lit_models.class_counts import check_outputs
 from lit_models.replica_mean import ReplicaMean
 from lit_models.replicas import LitReplicas
-from nets import call_replicas, replica_metrics
+from nets import call_replicas, is_replica_metric, replica_metrics
 from nets.labels import check_labels, cross_entropy
+from nets.replicas import replica_suffix
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -144,7 +145,7 @@ class LitNodeClassifier(LitReplicas):
         logits, labels = self._targets(batch)
         columns = {"label": labels}
         for number, of_replica in enumerate(logits.float().softmax(dim=-1)):
-            suffix = f"_replica_{number}" if self.num_replicas > 1 else ""
+            suffix = replica_suffix(number) if self.num_replicas > 1 else ""
             probability, predicted = of_replica.max(dim=-1)
             columns |= {f"class{suffix}": predicted, f"probability{suffix}": probability}
         return columns
@@ -183,7 +184,7 @@ class LitNodeClassifier(LitReplicas):
         logged = {**replica_metrics(f"{split}/loss", losses), **replica_metrics(f"{split}/acc", accuracies)}
         self.means[split].reset()
         if split == "val":  # to log a hundred replicas one by one takes longer than to train them for an epoch
-            logged = {name: value for name, value in logged.items() if "_replica_" not in name}
+            logged = {name: value for name, value in logged.items() if not is_replica_metric(name)}
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             self.best.update(self.net, losses)
             logged["val/lowest_loss"] = self.best.lowest.mean()

@@ -6,6 +6,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from lit_models.scheduling import resume_schedule, watches_metric
+from nets import is_replica_metric
 
 
 class ScheduleSteps(Callback):
@@ -38,7 +39,7 @@ class ScheduleSteps(Callback):
         if not trainer.fit_loop.epoch_loop._num_ready_batches_reached():
             return  # the epoch was broken off and will be taken up again
         _step(pl_module)
-        logged = sorted(name for name in trainer.callback_metrics if "_replica_" not in name)
+        logged = sorted(name for name in trainer.callback_metrics if not is_replica_metric(name))
         for config in _watching(trainer):
             if config.monitor not in logged and (self.validated or not trainer.enable_validation):
                 raise ValueError(

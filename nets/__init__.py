@@ -23,7 +23,14 @@ from nets.graph import GAT, GCN
 from nets.graph_layers import normalized_adjacency
 from nets.gru import GRU, GRULayer
 from nets.lstm import LSTM, LSTMLayer
-from nets.replicas import call_replicas, clip_replicas, replica_metrics, stack_replicas, take_replica
+from nets.replicas import (
+    call_replicas,
+    clip_replicas,
+    is_replica_metric,
+    replica_metrics,
+    stack_replicas,
+    take_replica,
+)
 from nets.rnn import RNN, RNNLayer
 from nets.sampling import greedy_search, sample_search
 from nets.search import Hypotheses, beam_search
@@ -62,6 +69,7 @@ __all__ = [
     "clip_replicas",
     "elu_features",
     "greedy_search",
+    "is_replica_metric",
     "kernel_attention",
     "linear_attention",
     "low_rank_attention",

@@ -92,6 +92,9 @@ def clip_replicas(stacked: nn.Module, max_norm: float) -> None:
         gradient.mul_(scales.view(-1, *[1] * (gradient.ndim - 1)))
 
 
+REPLICA_SUFFIX = "_replica_"
+
+
 def replica_metrics(name: str, values: Tensor) -> dict[str, Tensor]:
     """A metric of every replica as what is logged: their mean by its name, their spread, and each by itself.
 
@@ -104,8 +107,18 @@ def replica_metrics(name: str, values: Tensor) -> dict[str, Tensor]:
     """
     if len(values) == 1:
         return {name: values[0]}
-    each = {f"{name}_replica_{number}": value for number, value in enumerate(values)}
+    each = {f"{name}{replica_suffix(number)}": value for number, value in enumerate(values)}
     return {name: values.mean(), f"{name}_std": values.std(), **each}
+
+
+def replica_suffix(number: int) -> str:
+    """What is put behind the name of a metric or a column that is of one replica."""
+    return f"{REPLICA_SUFFIX}{number}"
+
+
+def is_replica_metric(name: str) -> bool:
+    """Whether a metric is of one replica alone, as ``replica_metrics`` names it."""
+    return REPLICA_SUFFIX in name
 
 
 def _like(parameter: nn.Parameter, value: Tensor) -> nn.Parameter:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+PAD_TOKEN = 0  # behind the end of a padded text; to a language model also its start and its end
+
 
 def check_sequences(x: Tensor | PackedSequence, input_size: int) -> None:
     """Raise ValueError unless ``x`` holds sequences of ``input_size`` numbers a step."""

@@ -121,6 +121,13 @@ def test_a_package_only_reexports_its_public_names(room):
     assert all(hasattr(package, name) for name in package.__all__)
 
 
+def test_data_and_networks_agree_on_the_padding():
+    from datamodules import alphabet
+    from nets import sequences
+
+    assert alphabet.PAD_TOKEN == sequences.PAD_TOKEN == 0  # as in the checkpoints that there are
+
+
 def options() -> list[str]:
     """Our options of train.py: the keys of the command, and the arguments of every class that YAML can name."""
     from lab.arguments import CommandLine
