@@ -3,7 +3,8 @@
 Letters: N nodes, E edges, I features, B nodes whose labels count, C classes, D width, R replicas.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -68,14 +69,15 @@ class LitNodeClassifier(LitReplicas):
         self.save_arguments()
         self.num_classes, self.weight_penalty = num_classes, weight_penalty
         # The losses and then the accuracies in one metric, since two take longer by 5 % of an epoch on Cora.
-        self.means = nn.ModuleDict({split: ReplicaMean(2 * num_replicas) for split in ("val", "test")})
+        means = nn.ModuleDict({split: ReplicaMean(2 * num_replicas) for split in ("val", "test")})
+        self.means = cast(Mapping[str, ReplicaMean], means)
         self.best = BestReplicas(self.net, num_replicas)
         self.register_load_state_dict_pre_hook(_fill_in_best)
 
     def setup(self, stage: str) -> None:
         """Hold the classes and the features of the data against those of the task and the network."""
         super().setup(stage)
-        features = getattr(self.trainer.datamodule, "num_features", None)
+        features = getattr(self.datamodule, "num_features", None)
         in_channels = getattr(self.net, "in_channels", features)
         if features not in (None, in_channels):
             raise ValueError(

@@ -45,6 +45,12 @@ def normalized_adjacency(edge_index: Tensor, num_nodes: int, dtype: torch.dtype 
 
     Shapes:
         edge_index (2, E) -> a sparse matrix (N, N)
+
+    Example:
+        >>> edges = torch.tensor([[0, 1], [1, 0]])
+        >>> normalized_adjacency(edges, num_nodes=2) @ torch.tensor([[1.0], [3.0]])
+        tensor([[2.0000],
+                [2.0000]])
     """
     pattern = neighborhoods(edge_index, num_nodes)
     scale = pattern.row_starts.diff().to(dtype).rsqrt()

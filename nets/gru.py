@@ -31,13 +31,22 @@ class GRULayer(RecurrentLayer):
 
     Raises:
         ValueError: when a size is below 1, or the gain is not above 0; and see ``forward``.
+
+    Example:
+        >>> outputs, last, states = GRULayer(input_size=2, hidden_size=3)(torch.rand(4, 5, 2), return_states=True)
+        >>> len(states.hidden), torch.equal(states.hidden[-1], last)
+        (5, True)
     """
 
     gate_names = ("reset", "update", "candidate")
     state_names, kernel = ("h_0",), staticmethod(torch.gru)
 
     def step(self, projected: Tensor, state: State, weight_hh: Tensor) -> State:
-        """One step, from W^x x_t + b (B, 3H), (h_{t−1},) and the transpose of W^h."""
+        """One step, from W^x x_t + b (B, 3H), (h_{t−1},) and the transpose of W^h.
+
+        Shapes:
+            projected (B, 3H), state of (B, H), weight_hh (H, 3H) -> next state of (B, H)
+        """
         (hidden,) = state
         r, z, n = projected.chunk(3, dim=1)
         r_hidden, z_hidden, n_hidden = (hidden @ weight_hh).chunk(3, dim=1)
@@ -59,6 +68,11 @@ class GRU(RecurrentStack):
 
     Raises:
         ValueError: as ``GRULayer``, and when there is no layer.
+
+    Example:
+        >>> outputs, last = GRU(input_size=2, hidden_size=3, num_layers=2)(torch.rand(4, 5, 2))
+        >>> outputs.shape, last.shape
+        (torch.Size([4, 5, 3]), torch.Size([2, 4, 3]))
     """
 
     layer_class = GRULayer

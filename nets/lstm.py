@@ -31,13 +31,22 @@ class LSTMLayer(RecurrentLayer):
 
     Raises:
         ValueError: when a size is below 1, or the gain is not above 0; and see ``forward``.
+
+    Example:
+        >>> outputs, (hidden, cell) = LSTMLayer(input_size=2, hidden_size=3)(torch.rand(4, 5, 2))
+        >>> outputs.shape, hidden.shape, cell.shape
+        (torch.Size([4, 5, 3]), torch.Size([4, 3]), torch.Size([4, 3]))
     """
 
     gate_names = ("input", "forget", "candidate", "output")
     state_names, kernel = ("h_0", "c_0"), staticmethod(torch.lstm)
 
     def step(self, projected: Tensor, state: State, weight_hh: Tensor) -> State:
-        """One step, from W^x x_t + b (B, 4H), (h_{t−1}, c_{t−1}) and the transpose of W^h."""
+        """One step, from W^x x_t + b (B, 4H), (h_{t−1}, c_{t−1}) and the transpose of W^h.
+
+        Shapes:
+            projected (B, 4H), state of two (B, H), weight_hh (H, 4H) -> next state of two (B, H)
+        """
         hidden, cell = state
         i, f, g, o = torch.addmm(projected, hidden, weight_hh).chunk(4, dim=1)
         cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
@@ -58,6 +67,11 @@ class LSTM(RecurrentStack):
 
     Raises:
         ValueError: as ``LSTMLayer``, and when there is no layer.
+
+    Example:
+        >>> outputs, (hidden, cell) = LSTM(input_size=2, hidden_size=3, num_layers=2)(torch.rand(4, 5, 2))
+        >>> outputs.shape, hidden.shape, cell.shape
+        (torch.Size([4, 5, 3]), torch.Size([2, 4, 3]), torch.Size([2, 4, 3]))
     """
 
     layer_class = LSTMLayer

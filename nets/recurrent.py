@@ -33,7 +33,7 @@ class RecurrentNet(nn.Module):
         initial_state: Tensor | State | None = None,
         lengths: Tensor | Sequence[int] | None = None,
         return_states: bool = False,
-    ) -> tuple:
+    ) -> tuple[Any, ...]:
         """All hidden states of the last layer, the last state, and if asked for, the states of every step.
 
         Args:
@@ -44,6 +44,10 @@ class RecurrentNet(nn.Module):
             return_states: also give the ``States`` of the layer, or a list of those of each layer. The layers are then
                 unrolled step by step, which takes a small LSTM two to six times as long as torch's fused kernel.
 
+        Shapes:
+            x (B, T, I), lengths (B,), initial_state (B, H) of a layer, (L, B, H) of a stack, two of it with c
+            -> outputs (B, T, H), last state as the initial one
+
         Raises:
             ValueError: when the input has another width, no steps, or a NaN in a step that counts, when the lengths are
                 not in 1 … T, or the initial state has another shape.
@@ -51,13 +55,13 @@ class RecurrentNet(nn.Module):
         layers = self.recurrent_layers
         check_sequences(x, layers[0].input_size)
         batch_size = int(x.batch_sizes[0]) if isinstance(x, PackedSequence) else len(x)
-        shape = (batch_size, layers[0].hidden_size)
-        shape = shape if layers[0] is self else (len(layers), *shape)
+        of_layer = (batch_size, layers[0].hidden_size)
+        shape = of_layer if layers[0] is self else (len(layers), *of_layer)
         state = self._check_state(x.data, initial_state, shape)
-        state = tuple(part.view(len(layers), *shape[-2:]) for part in state)
-        outputs, last, states = run_layers(layers, x, state, lengths, return_states)
-        last = tuple(part.view(shape) for part in last)
-        last = last if len(last) > 1 else last[0]
+        state = tuple(part.view(len(layers), *of_layer) for part in state)
+        outputs, ends, states = run_layers(layers, x, state, lengths, return_states)
+        ends = tuple(part.view(shape) for part in ends)
+        last = ends if len(ends) > 1 else ends[0]
         return (outputs, last, states[0] if layers[0] is self else states) if return_states else (outputs, last)
 
     def _check_state(self, x: Tensor, state: Tensor | State | None, shape: tuple[int, ...]) -> State:
@@ -109,7 +113,7 @@ class RecurrentLayer(RecurrentNet):
                     nn.init.orthogonal_(gate, gain)
 
     @property
-    def recurrent_layers(self) -> Sequence["RecurrentLayer"]:
+    def recurrent_layers(self) -> Sequence["RecurrentLayer"]:  # type: ignore[override]  # as an attribute it would hold itself
         return [self]
 
     def step(self, projected: Tensor, state: State, weight_hh: Tensor) -> State:

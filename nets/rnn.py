@@ -37,6 +37,11 @@ class RNNLayer(RecurrentLayer):
 
     Raises:
         ValueError: when a size is below 1, the gain is not above 0, or the nonlinearity is unknown; see ``forward``.
+
+    Example:
+        >>> outputs, last = RNNLayer(input_size=2, hidden_size=3)(torch.rand(4, 5, 2))
+        >>> outputs.shape, torch.equal(outputs[:, -1], last)
+        (torch.Size([4, 5, 3]), True)
     """
 
     gate_names, state_names = ("hidden",), ("h_0",)
@@ -50,7 +55,11 @@ class RNNLayer(RecurrentLayer):
         self.nonlinearity, self.kernel = nonlinearity, KERNELS.get(nonlinearity)
 
     def step(self, projected: Tensor, state: State, weight_hh: Tensor) -> State:
-        """One step, from W^x x_t + b (B, H), (h_{t−1},) and the transpose of W^h."""
+        """One step, from W^x x_t + b (B, H), (h_{t−1},) and the transpose of W^h.
+
+        Shapes:
+            projected (B, H), state of (B, H), weight_hh (H, H) -> next state of (B, H)
+        """
         return (NONLINEARITIES[self.nonlinearity](torch.addmm(projected, state[0], weight_hh)),)
 
 
@@ -69,6 +78,12 @@ class RNN(RecurrentStack):
 
     Raises:
         ValueError: as ``RNNLayer``, and when there is no layer.
+
+    Example:
+        >>> net = RNN(input_size=2, hidden_size=3, num_layers=2)
+        >>> outputs, last = net(torch.rand(4, 5, 2), lengths=[5, 3, 1, 4])
+        >>> outputs.shape, last.shape
+        (torch.Size([4, 5, 3]), torch.Size([2, 4, 3]))
     """
 
     layer_class = RNNLayer

@@ -40,6 +40,12 @@ class RecurrentClassifier(nn.Module):
 
     Raises:
         ValueError: when an argument is missing or out of its range, or the tokens or their lengths have another form.
+
+    Example:
+        >>> net = RecurrentClassifier(vocab_size=58, hidden_size=16, num_classes=21, cell="gru")
+        >>> tokens, lengths = torch.tensor([[5, 3, 9], [7, 0, 0]]), torch.tensor([3, 1])
+        >>> net(tokens, lengths).shape
+        torch.Size([2, 21])
     """
 
     def __init__(
@@ -101,6 +107,11 @@ class RecurrentLanguageModel(nn.Module):
 
     Raises:
         ValueError: when an argument is out of its range, or the tokens or conditions have another form.
+
+    Example:
+        >>> net = RecurrentLanguageModel(vocab_size=58, num_conditions=21, embed_dim=8, hidden_size=16)
+        >>> net(torch.tensor([[0, 5, 3]]), torch.tensor([4])).shape
+        torch.Size([1, 3, 58])
     """
 
     def __init__(
@@ -134,7 +145,11 @@ class RecurrentLanguageModel(nn.Module):
         return self._run(tokens, conditions, None)[0]
 
     def initial_state(self, conditions: Tensor) -> dict[str, Any]:
-        """The state before the first token, as ``step`` takes it: nested tensors, batched on the first dimension."""
+        """The state before the first token, as ``step`` takes it: nested tensors, batched on the first dimension.
+
+        Shapes:
+            conditions (B,) -> conditions (B,), each part of memory (B, L, H)
+        """
         weight = self.readout.weight
         zeros = weight.new_zeros(len(conditions), self.rnn.num_layers, self.rnn.hidden_size)
         return {"conditions": conditions, "memory": (zeros,) * len(self.rnn.state_names)}

@@ -4,10 +4,10 @@ Letters: B batch, T time, I input size, H hidden size, G gates of H rows, L laye
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
@@ -34,13 +34,17 @@ class States(NamedTuple):
 class StepLayer(Protocol):
     """What ``run_layers`` needs of a layer, such as a ``nets.recurrent.RecurrentLayer``."""
 
-    weight_ih: Tensor
-    weight_hh: Tensor
-    bias: Tensor
+    weight_ih: nn.Parameter
+    weight_hh: nn.Parameter
+    bias: nn.Parameter
     kernel: Callable[..., Any] | None
 
     def step(self, projected: Tensor, state: State, weight_hh: Tensor) -> State:
-        """One step, from W^x x_t + b (B, GH), the state before it and the transpose of W^h (H, GH)."""
+        """One step, from W^x x_t + b (B, GH), the state before it and the transpose of W^h (H, GH).
+
+        Shapes:
+            projected (B, GH), each of the state (B, H), weight_hh (H, GH) -> each of the next state (B, H)
+        """
         ...
 
 
@@ -69,19 +73,20 @@ def run_layers(
     """
     packed = pack(x, lengths)
     check_numbers(x if packed is None else packed)
+    outputs: Tensor | PackedSequence
     states: list[States] = []
     if not return_states and _has_kernel(layers[0], x.data):
         # torch.compile cannot trace the LSTM's kernel; asked only then, since it takes a second to import.
         call = torch.compiler.disable(_call_kernel) if torch.compiler.is_compiling() else _call_kernel
         outputs, last = call(layers, x if packed is None else packed, state)
     elif packed is None:
-        outputs, last, states = _unroll(layers, x, state, None)
+        outputs, last, states = _unroll(layers, cast(Tensor, x), state, None)
     else:
-        total_length = None if packed is x else x.shape[1]
+        total_length = None if isinstance(x, PackedSequence) else x.shape[1]
         padded, steps = pad_packed_sequence(packed, batch_first=True, total_length=total_length)
-        outputs, last, states = _unroll(layers, padded, state, steps)
-        outputs = repack(outputs, steps, packed)
-    if packed is not None and packed is not x:
+        unrolled, last, states = _unroll(layers, padded, state, steps)
+        outputs = repack(unrolled, steps, packed)
+    if isinstance(outputs, PackedSequence) and not isinstance(x, PackedSequence):
         outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
     return outputs, last, states
 
@@ -103,14 +108,15 @@ def _call_kernel(
         for layer in layers
         for weight in (layer.weight_ih, layer.weight_hh, layer.bias, layer.bias.new_zeros(layer.bias.shape))
     ]
+    kernel = cast(Callable[..., Any], layers[0].kernel)
     # With biases; no dropout; in training mode wherever gradients are, which some kernels insist on; one direction.
     options = (weights, True, len(layers), 0.0, torch.is_grad_enabled(), False)
     if not isinstance(x, PackedSequence):
-        outputs, *last = layers[0].kernel(x, _one_or_all(state), *options, True)
+        outputs, *last = kernel(x, _one_or_all(state), *options, True)
         return outputs, tuple(last)
     if x.sorted_indices is not None:
         state = tuple(part.index_select(1, x.sorted_indices) for part in state)
-    data, *last = layers[0].kernel(x.data, x.batch_sizes, _one_or_all(state), *options)
+    data, *last = kernel(x.data, x.batch_sizes, _one_or_all(state), *options)
     if x.unsorted_indices is not None:
         last = [part.index_select(1, x.unsorted_indices) for part in last]
     return PackedSequence(data, x.batch_sizes, x.sorted_indices, x.unsorted_indices), tuple(last)
@@ -133,13 +139,15 @@ def _unroll(
 
 def _unroll_layer(layer: StepLayer, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State, States]:
     projected = F.linear(x, layer.weight_ih, layer.bias).unbind(1)  # T of (B, GH): one product for all steps
-    weight_hh, steps = layer.weight_hh.mT, []
+    weight_hh = layer.weight_hh.mT
+    steps: list[State] = []
     if lengths is not None:
         lengths = lengths.to(x.device)
         goes_on = (torch.arange(x.shape[1], device=x.device)[:, None] < lengths).unsqueeze(2)  # (T, B, 1)
     for step, preactivation in enumerate(projected):
         if lengths is not None:  # a step from zeros gives zeros
-            preactivation, *state = (part.where(goes_on[step], part.new_zeros(())) for part in (preactivation, *state))
+            preactivation, *before = (part.where(goes_on[step], part.new_zeros(())) for part in (preactivation, *state))
+            state = tuple(before)
         state = layer.step(preactivation, state, weight_hh)
         steps.append(state)
     histories = list(zip(*steps, strict=True))  # all h, or all h and all c
