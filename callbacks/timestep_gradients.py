@@ -20,7 +20,7 @@ from lab.figures import save_figure
 from lab.titles import title_of
 from nets import RNNLayer
 from nets.recurrent import RecurrentLayer, RecurrentNet
-from nets.through_time import States
+from nets.unroll import States
 from theory import gradient_bound, vanishing_rate
 
 LIPSCHITZ = 1.0  # the largest slope of tanh, ReLU and identity
@@ -166,15 +166,15 @@ def _norms(values: Tensor) -> Tensor:
 
 def _of_weights(layer: RecurrentLayer) -> dict[str, Tensor]:
     """Spectral radius and largest singular value of each block of W^h; NaN where the weights are not finite."""
-    weights = layer.weight_h.detach().float().cpu().unflatten(0, (len(layer.block_names), -1))  # (G, H, H)
+    weights = layer.weight_hh.detach().float().cpu().unflatten(0, (len(layer.gate_names), -1))  # (G, H, H)
     if not weights.isfinite().all():
-        radii = sigmas = weights.new_full((len(layer.block_names),), float("nan"))
+        radii = sigmas = weights.new_full((len(layer.gate_names),), float("nan"))
     else:
         radii = torch.linalg.eigvals(weights).abs().amax(dim=1)
         sigmas = torch.linalg.svdvals(weights)[:, 0]
-    if len(layer.block_names) == 1:
+    if len(layer.gate_names) == 1:
         return {"spectral_radius": radii[0], "sigma_max": sigmas[0]}
-    of_gates = zip(layer.block_names, radii, sigmas, strict=True)
+    of_gates = zip(layer.gate_names, radii, sigmas, strict=True)
     return {
         f"{name}/{gate}": value
         for gate, radius, sigma in of_gates

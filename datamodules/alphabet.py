@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-ALPHABET = string.ascii_letters + " .,;'"  # 57 characters; token 0 is the padding and, to a generator, the end
+ALPHABET = string.ascii_letters + " .,;'"  # 57 characters
+PAD_TOKEN = 0  # behind the end of a name, and to a generator its end: the same as nets.sequences.PAD_TOKEN
 VOCAB_SIZE = len(ALPHABET) + 1
-TOKENS = {character: token for token, character in enumerate(ALPHABET, start=1)}
+TOKENS = {character: token for token, character in enumerate(ALPHABET, start=PAD_TOKEN + 1)}
 # Letters that Unicode does not take apart, and signs of the same meaning.
 NEAREST = {
     "ß": "ss", "ẞ": "Ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
@@ -47,13 +48,13 @@ def _nearest(character: str) -> str:
 
 
 def encode(names: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Names in the alphabet as tokens, padded on the right with 0, and their lengths.
+    """Names in the alphabet as tokens, padded on the right with ``PAD_TOKEN``, and their lengths.
 
     Shapes:
         B names -> tokens (B, T), lengths (B,)
     """
     lengths = torch.tensor([len(name) for name in names])
-    tokens = torch.zeros(len(names), max(map(len, names), default=0), dtype=torch.long)
+    tokens = torch.full((len(names), max(map(len, names), default=0)), PAD_TOKEN)
     for row, name in zip(tokens, names, strict=True):
         row[: len(name)] = torch.tensor([TOKENS[character] for character in name])
     return tokens, lengths
@@ -65,5 +66,5 @@ def decode(tokens: Tensor) -> list[str]:
     Shapes:
         tokens (B, T) -> B names
     """
-    rows = [row[: row.index(0)] if 0 in row else row for row in tokens.tolist()]
+    rows = [row[: row.index(PAD_TOKEN)] if PAD_TOKEN in row else row for row in tokens.tolist()]
     return ["".join(ALPHABET[token - 1] for token in row) for row in rows]

@@ -3,6 +3,9 @@
 Letters: B batch, D inputs, K bottleneck, R replicas.
 """
 
+from collections.abc import Mapping
+from typing import cast
+
 import numpy as np
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -12,6 +15,8 @@ from torch.nn import functional as F
 from lit_models.replica_mean import ReplicaMean
 from lit_models.replicas import LitReplicas
 from nets import call_replicas, replica_metrics
+
+SPLITS = ("val", "test")
 
 
 class LitAutoencoder(LitReplicas):
@@ -66,13 +71,15 @@ class LitAutoencoder(LitReplicas):
         self.save_arguments()
         self.corruption, self.weight_penalty = corruption, weight_penalty
         self.register_buffer("importance", None, persistent=False)
-        self.loss_of = nn.ModuleDict({split: ReplicaMean(num_replicas) for split in ("val", "test")})
-        self.mse_of = nn.ModuleDict({split: ReplicaMean(num_replicas) for split in ("val", "test")})
+        self.loss_of, self.mse_of = (
+            cast(Mapping[str, ReplicaMean], nn.ModuleDict({split: ReplicaMean(num_replicas) for split in SPLITS}))
+            for _ in range(2)
+        )
 
     def setup(self, stage: str) -> None:
         """Take the importance of each input from the data."""
         super().setup(stage)
-        self.importance = getattr(self.trainer.datamodule, "importance", None)
+        self.importance = getattr(self.datamodule, "importance", None)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The reconstruction of the inputs, with R > 1 replicas that of each.

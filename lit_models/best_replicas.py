@@ -49,6 +49,9 @@ class BestReplicas(nn.Module):
             state: that of a task, with the weights of its network; it is changed.
             own: the prefix of this module's entries.
             net: the prefix of the network's entries.
+
+        Shapes:
+            each entry of the state of a replicated network (R, ...)
         """
         state.setdefault(f"{own}lowest", torch.full_like(self.lowest, torch.inf))
         for name in [name for name in state if name.startswith(net)]:

@@ -52,7 +52,11 @@ def check_vocabulary(data: Any, net: Any, exact: bool) -> None:
 
 
 def check_outputs(logits: Tensor, num_classes: int, dim: int = 1) -> None:
-    """Raise ValueError unless a network gives a logit for each class of its task."""
+    """Raise ValueError unless a network gives a logit for each class of its task.
+
+    Shapes:
+        logits (B, C, ...), or C in the dimension ``dim``
+    """
     if logits.shape[dim] != num_classes:
         raise ValueError(
             f"the network gives {logits.shape[dim]} outputs, but num_classes={num_classes} of the task: give the "

@@ -1,7 +1,7 @@
 """What the classifiers share: the cross-entropy, and metrics of whole splits."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
@@ -46,18 +46,22 @@ class LitClassifier(LitTask):
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), but it is {label_smoothing}.")
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
-        self.val_metrics, self.test_metrics = nn.ModuleDict(metrics()), nn.ModuleDict(metrics())
+        self.val_metrics, self.test_metrics = (nn.ModuleDict(metrics()) for _ in range(2))
 
     def setup(self, stage: str) -> None:
         """Hold the classes of network and data, and all labels of data in memory, against ``num_classes``."""
         super().setup(stage)
-        for dataset in getattr(self.trainer.datamodule, "datasets", {}).values() if stage != "predict" else ():
-            tensors = getattr(dataset, "tensors", ())
+        for dataset in getattr(self.datamodule, "datasets", {}).values() if stage != "predict" else ():
+            tensors: Any = getattr(dataset, "tensors", ())
             if len(tensors) > 1 and isinstance(tensors[-1], Tensor):
                 check_labels(tensors[-1], self.num_classes, ndim=1)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """The logits (B, C) of the inputs."""
+        """The logits (B, C) of the inputs.
+
+        Shapes:
+            inputs (B, ...) -> logits (B, C)
+        """
         return self.net(*inputs)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
@@ -80,7 +84,7 @@ class LitClassifier(LitTask):
         check_outputs(logits, self.num_classes)
         loss = cross_entropy(logits, labels)
         self.log(f"{split}/loss", loss, batch_size=len(labels), sync_dist=True)
-        for name, metric in metrics.items():
+        for name, metric in cast(Mapping[str, Metric], metrics).items():
             metric.update(logits, labels)
             self.log(f"{split}/{name}", metric, batch_size=len(labels))
         return {"loss": loss, "logits": logits.detach(), "labels": labels}

@@ -1,5 +1,8 @@
 """Whether replicas that share an optimizer are still the runs that each of them would be alone."""
 
+from collections.abc import Callable
+from typing import cast
+
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
@@ -53,9 +56,9 @@ def _train(optimizer: OptimizerCallable, weights: list[nn.Parameter], noise: lis
         def closure(of_step: list[Tensor] = of_step) -> Tensor:
             steps.zero_grad()
             pairs = zip(weights, of_step, strict=True)
-            loss = sum(F.softplus(weight * factor).sum() for weight, factor in pairs)
+            loss = torch.stack([F.softplus(weight * factor).sum() for weight, factor in pairs]).sum()
             loss.backward()
             return loss
 
-        steps.step(closure)
+        steps.step(cast(Callable[[], float], closure))  # a tensor, which optimizers take for a number
     return type(steps).__name__

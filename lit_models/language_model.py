@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,9 +15,9 @@ from lit_models.class_counts import check_counts, check_vocabulary, classes_of_d
 from lit_models.task import LitTask
 from nets import Hypotheses, beam_search, greedy_search, sample_search
 from nets.labels import check_labels, cross_entropy
+from nets.sequences import PAD_TOKEN
 
 WAYS = ("greedy", "beam", "sample")  # to write a text
-END = 0  # the token before the first and behind the last one of a text, and the padding
 
 
 class LitLanguageModel(LitTask):
@@ -67,14 +68,14 @@ class LitLanguageModel(LitTask):
 
     def check_classes(self, exact: bool) -> None:
         """Raise ValueError unless the conditions and the tokens of the network are those of the data."""
-        data = self.trainer.datamodule
+        data = self.datamodule
         check_counts(classes_of_data(data), "languages", {"model.net.num_conditions": self.net.num_conditions}, exact)
         check_vocabulary(data, self.net, exact)
 
     def setup(self, stage: str) -> None:
         """What the conditions of data and network have to do with each other; and that there is something to write."""
         super().setup(stage)
-        if stage == "predict" and getattr(self.trainer.datamodule, "num_written", None) is None:
+        if stage == "predict" and getattr(self.datamodule, "num_written", None) is None:
             raise ValueError("a generator must know how many texts it is to write: set data.num_written, say to 8.")
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
@@ -98,7 +99,7 @@ class LitLanguageModel(LitTask):
 
     def on_test_epoch_end(self) -> None:
         nats, count = self._log_sums("test")
-        names = getattr(self.trainer.datamodule, "class_names", None) or range(len(nats))
+        names = getattr(self.datamodule, "class_names", None) or range(len(nats))
         for number, name in enumerate(names):
             if count[number]:
                 self.log(f"test/bits_per_char/{name}", nats[number] / count[number] / math.log(2))
@@ -106,7 +107,7 @@ class LitLanguageModel(LitTask):
     def on_predict_epoch_start(self) -> None:
         self.new: Counter[str] = Counter()
         self.written: Counter[str] = Counter()
-        self.known = self.trainer.datamodule.training_names()
+        self.known = self.datamodule.training_names()
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
         """What the network writes under each condition: greedily, the n-th best of a beam search, and a sample.
@@ -115,14 +116,16 @@ class LitLanguageModel(LitTask):
             conditions (B,), places (B,): the hypothesis wanted, 0 for the best -> columns of B values
         """
         conditions, places = batch
-        data, net = self.trainer.datamodule, self.net
+        data, net = self.datamodule, self.net
         width = max(self.beam_width, data.num_written)
         distinct, rows = conditions.unique(return_inverse=True)
-        state, start = net.initial_state(distinct), torch.full_like(distinct, END)
-        greedy = greedy_search(net.step, state, start, self.max_length, END)
-        beams = beam_search(net.step, state, start, width, self.max_length, END, self.length_penalty, num_return=width)
-        state, start = net.initial_state(conditions), torch.full_like(conditions, END)
-        samples = sample_search(net.step, state, start, self.max_length, END, self.temperature)
+        state, start = net.initial_state(distinct), torch.full_like(distinct, PAD_TOKEN)
+        greedy = greedy_search(net.step, state, start, self.max_length, PAD_TOKEN)
+        beams = beam_search(
+            net.step, state, start, width, self.max_length, PAD_TOKEN, self.length_penalty, num_return=width
+        )
+        state, start = net.initial_state(conditions), torch.full_like(conditions, PAD_TOKEN)
+        samples = sample_search(net.step, state, start, self.max_length, PAD_TOKEN, self.temperature)
         pairs = list(zip(rows.tolist(), places.tolist(), strict=True))
         columns: dict[str, Any] = {"language": [data.class_names[number] for number in conditions.tolist()]}
         columns |= self._column("greedy", greedy, [(row, 0) if place == 0 else None for row, place in pairs])
@@ -132,17 +135,18 @@ class LitLanguageModel(LitTask):
     def on_predict_epoch_end(self) -> None:
         """Say what share of the texts is new."""
         counts = torch.tensor([[self.new[way], self.written[way]] for way in WAYS], device=self.device)
-        counts = self.trainer.strategy.reduce(counts, reduce_op="sum").tolist()  # of all processes
-        shares = [f"{way} {new} of {written}" for way, (new, written) in zip(WAYS, counts, strict=True) if written]
+        of_all_processes = self.trainer.strategy.reduce(counts, reduce_op="sum").tolist()
+        pairs = zip(WAYS, of_all_processes, strict=True)
+        shares = [f"{way} {new} of {written}" for way, (new, written) in pairs if written]
         rank_zero_info(f"New, not among the training names: {', '.join(shares)}.")
 
-    def _column(self, way: str, found: Hypotheses, wanted: list[tuple[int, int] | None]) -> dict[str, list[Any]]:
+    def _column(self, way: str, found: Hypotheses, wanted: Sequence[tuple[int, int] | None]) -> dict[str, list[Any]]:
         """Of each row a hypothesis of some sequence, or nothing: the text, its log-probability, whether it is new."""
         columns: dict[str, list[Any]] = {way: [], f"{way}_log_prob": [], f"{way}_is_new": []}
         for pair in wanted:
             values: tuple[Any, ...] = ("", "", "")
             if pair is not None and float(found.log_probs[pair]) > -math.inf:
-                (text,) = self.trainer.datamodule.decode(found.tokens[pair][None])
+                (text,) = self.datamodule.decode(found.tokens[pair][None])
                 is_new = bool(text) and text not in self.known
                 self.written[way] += 1
                 self.new[way] += is_new
@@ -156,12 +160,12 @@ class LitLanguageModel(LitTask):
         tokens, lengths, conditions = batch
         tokens, conditions = check_labels(tokens, name="tokens"), check_labels(conditions, name="conditions", ndim=1)
         try:
-            logits = self.net(F.pad(tokens, (1, 0), value=END), conditions)  # (B, T + 1, V)
+            logits = self.net(F.pad(tokens, (1, 0), value=PAD_TOKEN), conditions)  # (B, T + 1, V)
         except IndexError:  # of an embedding that has met a number that it has no vector of
             check_labels(tokens, getattr(self.net, "vocab_size", None), "tokens")
             check_labels(conditions, getattr(self.net, "num_conditions", None), "conditions")
             raise
-        targets = F.pad(tokens, (0, 1), value=END)
+        targets = F.pad(tokens, (0, 1), value=PAD_TOKEN)
         nats = cross_entropy(logits.mT, targets, reduction="none")
         counts = torch.arange(targets.shape[1], device=tokens.device) <= lengths[:, None]
         return (nats * counts).sum(dim=1), lengths + 1

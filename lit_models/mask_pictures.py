@@ -52,7 +52,8 @@ def class_colors(num_classes: int) -> list[tuple[int, int, int]]:
     The bits of the class, the lowest first, go to the highest bits of red, green and blue in turn;
     https://doi.org/10.1007/s11263-009-0275-4. They are distinct for up to 256 classes, and begin anew then.
     """
-    return [
-        tuple(sum((number >> 3 * bit + channel & 1) << 7 - bit for bit in range(3)) for channel in range(3))
-        for number in range(num_classes)
-    ]
+
+    def channel(number: int, offset: int) -> int:
+        return sum((number >> 3 * bit + offset & 1) << 7 - bit for bit in range(3))
+
+    return [(channel(number, 0), channel(number, 1), channel(number, 2)) for number in range(num_classes)]

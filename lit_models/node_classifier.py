@@ -4,7 +4,8 @@ Letters: N nodes, E edges, I features, B nodes whose labels count, C classes, D 
 """
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -15,8 +16,9 @@ from lit_models.best_replicas import BestReplicas
 from lit_models.class_counts import check_outputs, names_of_outputs
 from lit_models.replica_mean import ReplicaMean
 from lit_models.replicas import LitReplicas
-from nets import call_replicas, replica_metrics
+from nets import call_replicas, is_replica_metric, replica_metrics
 from nets.labels import check_labels, cross_entropy
+from nets.replicas import replica_suffix
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -70,14 +72,15 @@ class LitNodeClassifier(LitReplicas):
         self.save_arguments()
         self.num_classes, self.weight_penalty = num_classes, weight_penalty
         # The losses and then the accuracies in one metric, since two take longer by 5 % of an epoch on Cora.
-        self.means = nn.ModuleDict({split: ReplicaMean(2 * num_replicas) for split in ("val", "test")})
+        means = nn.ModuleDict({split: ReplicaMean(2 * num_replicas) for split in ("val", "test")})
+        self.means = cast(Mapping[str, ReplicaMean], means)
         self.best = BestReplicas(self.net, num_replicas)
         self.register_load_state_dict_pre_hook(_fill_in_best)
 
     def setup(self, stage: str) -> None:
         """Hold the classes and the features of the data against those of the task and the network."""
         super().setup(stage)
-        features = getattr(self.trainer.datamodule, "num_features", None)
+        features = getattr(self.datamodule, "num_features", None)
         in_channels = getattr(self.net, "in_channels", features)
         if features not in (None, in_channels):
             raise ValueError(
@@ -158,7 +161,7 @@ class LitNodeClassifier(LitReplicas):
         logits, labels = self._targets(batch)
         columns = {} if labels is None else {"label": labels}
         for number, of_replica in enumerate(logits.float().softmax(dim=-1)):
-            suffix = f"_replica_{number}" if self.num_replicas > 1 else ""
+            suffix = replica_suffix(number) if self.num_replicas > 1 else ""
             probability, predicted = of_replica.max(dim=-1)
             columns |= {f"class{suffix}": predicted, f"probability{suffix}": probability}
         data = self.trainer.datamodule
@@ -202,7 +205,7 @@ class LitNodeClassifier(LitReplicas):
         logged = {**replica_metrics(f"{split}/loss", losses), **replica_metrics(f"{split}/acc", accuracies)}
         self.means[split].reset()
         if split == "val":  # to log a hundred replicas one by one takes longer than to train them for an epoch
-            logged = {name: value for name, value in logged.items() if "_replica_" not in name}
+            logged = {name: value for name, value in logged.items() if not is_replica_metric(name)}
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             self.best.update(self.net, losses)
             logged["val/lowest_loss"] = self.best.lowest.mean()

@@ -50,7 +50,7 @@ class LitReplicas(LitTask):
         super().__init__(net if num_replicas == 1 else stack_replicas(net, num_replicas, seed), optimizer, scheduler)
         self.seed, self.num_replicas = seed, num_replicas
 
-    def replicas(self) -> list[nn.Module]:
+    def replicas(self) -> list[Any]:
         """Each replica as a plain network, which shares its weights with this task."""
         if self.num_replicas == 1:
             return [self.net]
@@ -67,7 +67,8 @@ class LitReplicas(LitTask):
             raise ValueError(f"replicas would share the weights of {shared[0]}: leave them out, {ALONE}.")
         refused = [LearningRateFinder, StochasticWeightAveraging]
         refused += [] if self.averages_weights else [WeightAveraging]
-        for callback in self.trainer.callbacks:
+        trainer: Any = self.trainer
+        for callback in trainer.callbacks:
             if isinstance(callback, tuple(refused)):
                 raise ValueError(f"replicas cannot have a {type(callback).__name__} each: leave it out, {ALONE}.")
             if isinstance(callback, EarlyStopping):

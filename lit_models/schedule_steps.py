@@ -7,6 +7,7 @@ from lightning.pytorch.callbacks import Callback
 
 from lab.training.lightning_internals import epoch_is_complete, logged_now
 from lit_models.scheduling import resume_schedule, watches_metric
+from nets import is_replica_metric
 
 
 class ScheduleSteps(Callback):
@@ -39,7 +40,7 @@ class ScheduleSteps(Callback):
         if not epoch_is_complete(trainer):
             return  # the epoch was broken off and will be taken up again
         _step(pl_module)
-        logged = sorted(name for name in trainer.callback_metrics if "_replica_" not in name)
+        logged = sorted(name for name in trainer.callback_metrics if not is_replica_metric(name))
         for config in _watching(trainer):
             if config.monitor not in logged and (self.validated or not trainer.enable_validation):
                 raise ValueError(
@@ -54,7 +55,7 @@ def attach_steps(task: LightningModule) -> None:
     Raises:
         ValueError: when a schedule watches a metric that the run will not have.
     """
-    trainer = task.trainer
+    trainer: Any = task.trainer
     for config in _watching(trainer):
         _check_watched(task, type(config.scheduler).__name__, config.monitor)
     others = [callback for callback in trainer.callbacks if not isinstance(callback, ScheduleSteps)]
@@ -63,7 +64,8 @@ def attach_steps(task: LightningModule) -> None:
 
 def step_after_epoch(task: LightningModule) -> None:
     """Step a schedule on what a task has logged at the end of an epoch: callbacks come before the task does that."""
-    for callback in task.trainer.callbacks:
+    trainer: Any = task.trainer
+    for callback in trainer.callbacks:
         if isinstance(callback, ScheduleSteps):
             callback.after_epoch(task)
 
@@ -81,7 +83,8 @@ def _watching(trainer: Trainer) -> list[Any]:
 
 
 def _check_watched(task: LightningModule, name: str, monitor: str) -> None:
-    trainer, every = task.trainer, task.trainer.check_val_every_n_epoch or 1
+    trainer: Any = task.trainer
+    every = trainer.check_val_every_n_epoch or 1
     if monitor.startswith("train/"):
         return
     if not trainer.enable_validation:

@@ -26,23 +26,24 @@ class WarmupCosine(LambdaLR):
     """
 
     def __init__(self, optimizer: Optimizer, total_steps: int | None = None, warmup_fraction: float = 0.05) -> None:
-        check_total_steps(total_steps)
+        length = check_total_steps(total_steps)
         if not 0 <= warmup_fraction < 1:
             raise ValueError(f"warmup_fraction must be in [0, 1), but it is {warmup_fraction}.")
-        warmup = round(warmup_fraction * total_steps)
+        warmup = round(warmup_fraction * length)
 
         def factor(step: int) -> float:
             if step < warmup:
                 return (step + 1) / (warmup + 1)
-            return (1 + math.cos(math.pi * min(1.0, (step - warmup) / (total_steps - warmup)))) / 2
+            return (1 + math.cos(math.pi * min(1.0, (step - warmup) / (length - warmup)))) / 2
 
         super().__init__(optimizer, factor)
 
 
-def check_total_steps(total_steps: float | None) -> None:
-    """Raise ValueError unless the length of a schedule is a number of steps."""
+def check_total_steps(total_steps: float | None) -> float:
+    """The length of a schedule; raise ValueError unless it is a number of steps."""
     if not total_steps or not 1 <= total_steps < math.inf:
         raise ValueError(
             f"total_steps must be a number of steps ≥ 1, but it is {total_steps}: "
             f"give it, or set trainer.max_epochs or trainer.max_steps so that the task knows it."
         )
+    return total_steps

@@ -3,7 +3,7 @@
 import inspect
 import math
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -33,11 +33,11 @@ def build_schedule(task: LightningModule, optimizer: Optimizer, steps_done: int 
         ValueError: when the run has no known end, when it goes on after the last step of a ``OneCycleLR``, or when
             nothing says which way the metric is better that a schedule watches.
     """
-    factory: LRSchedulerCallable = task.scheduler
+    factory = cast(LRSchedulerCallable, task.scheduler)
     # What YAML names arrives as a partial of an opaque factory, all arguments of the class in its keywords.
     given = getattr(factory, "keywords", {})
     has_length = "total_steps" in {*given, *inspect.signature(factory).parameters}
-    arguments = _mode(factory)
+    arguments: dict[str, Any] = _mode(factory)
     if has_length and not (given.get("epochs") and given.get("steps_per_epoch")):
         stated = given.get("total_steps")
         arguments["total_steps"] = run_length(task.trainer, steps_done) if stated is None else stated
@@ -45,8 +45,8 @@ def build_schedule(task: LightningModule, optimizer: Optimizer, steps_done: int 
     scheduler = factory(optimizer, **arguments)
     if watches_metric(scheduler):
         monitor = getattr(scheduler, "monitor", "val/loss")
-        if told := contradiction(type(scheduler).__name__, monitor, getattr(scheduler, "mode", None)):
-            rank_zero_warn(told)
+        if message := contradiction(type(scheduler).__name__, monitor, getattr(scheduler, "mode", None)):
+            rank_zero_warn(message)
         # Never stepped by Lightning, which does so at the end of an epoch, be there a new value or not.
         return {"scheduler": scheduler, "monitor": monitor, "reduce_on_plateau": False, "frequency": 2**63 - 1}
     if isinstance(scheduler, OneCycleLR):
@@ -65,12 +65,13 @@ def run_length(trainer: Trainer, steps_done: int = 0) -> float:
     length = trainer.estimated_stepping_batches
     if not steps_done or trainer.max_epochs == -1 or math.isinf(trainer.num_training_batches):
         return max(length, steps_done)
-    epochs, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress.current
+    epochs: Any = trainer.fit_loop.epoch_progress.current
+    batches = trainer.fit_loop.epoch_loop.batch_progress.current
     per_epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
     within = batches.ready if epochs.ready > epochs.processed else 0  # batches of an epoch under way
-    is_whole = within >= trainer.num_training_batches
-    planned = epochs.processed * per_epoch + (per_epoch if is_whole else within // trainer.accumulate_grad_batches)
-    length = max(trainer.max_epochs, 1) * per_epoch + steps_done - planned
+    is_complete = within >= trainer.num_training_batches
+    planned = epochs.processed * per_epoch + (per_epoch if is_complete else within // trainer.accumulate_grad_batches)
+    length = max(trainer.max_epochs or 0, 1) * per_epoch + steps_done - planned
     return max(length if trainer.max_steps == -1 else min(length, trainer.max_steps), steps_done)
 
 
@@ -94,7 +95,8 @@ def resume_schedule(task: LightningModule) -> None:
     What was restored of a schedule that has the length of the run belongs to the length of before. Others go on as
     they were restored, unless an argument such as ``T_max`` of ``CosineAnnealingLR`` has changed since.
     """
-    for config, stated in zip(task.trainer.lr_scheduler_configs, task.stated_schedules, strict=False):
+    stated_schedules = cast(list[dict[str, Any]], task.stated_schedules)
+    for config, stated in zip(task.trainer.lr_scheduler_configs, stated_schedules, strict=False):
         scheduler, steps_done = config.scheduler, _steps_taken(config.scheduler)
         goes_on = config.interval == "epoch" and stated_arguments(scheduler) == stated
         if not steps_done or watches_metric(scheduler) or goes_on:
@@ -114,9 +116,10 @@ def _mode(factory: LRSchedulerCallable) -> dict[str, str]:
     if not isinstance(made, type) or not issubclass(made, ReduceLROnPlateau) or "mode" in given:
         return {}
     monitor = given.get("monitor", "val/loss")
-    if mode_of(monitor) is None:
+    mode = mode_of(monitor)
+    if mode is None:
         raise ValueError(ask_for_mode(f"the scheduler {made.__name__}", monitor, "give it mode"))
-    return {"mode": mode_of(monitor)}
+    return {"mode": mode}
 
 
 def _check_one_cycle(scheduler: OneCycleLR, length: float) -> None:

@@ -87,7 +87,7 @@ class LitSegmenter(LitTask):
     def setup(self, stage: str) -> None:
         """Hold the number of classes of the data and of the network against ``num_classes``."""
         super().setup(stage)
-        self.mask_values = values_of_classes(self.num_classes, getattr(self.trainer.datamodule, "mask_values", None))
+        self.mask_values = values_of_classes(self.num_classes, getattr(self.datamodule, "mask_values", None))
 
     @property
     def palettes(self) -> dict[str, list[int] | None]:
@@ -99,7 +99,11 @@ class LitSegmenter(LitTask):
         return self.segment(images)
 
     def segment(self, images: Tensor) -> Tensor:
-        """The logits (B, C, H, W) of images of any size, in tiles or at the network's size as the arguments say."""
+        """The logits (B, C, H, W) of images of any size, in tiles or at the network's size as the arguments say.
+
+        Shapes:
+            images (B, I, H, W) -> (B, C, H, W)
+        """
         sides = tuple(images.shape[-2:])
         if self.input_size is not None and sides != (self.input_size, self.input_size):
             precise = images.to(torch.promote_types(images.dtype, torch.float32))  # bfloat16 cannot be antialiased
@@ -153,11 +157,12 @@ class LitSegmenter(LitTask):
 
     def _loss(self, logits: Tensor, masks: Tensor) -> Tensor:
         check_outputs(logits, self.num_classes)
-        logits, loss = logits.float(), 0.0
-        if "cross_entropy" in self.loss:
-            # The mean over the pixels that are known; of a batch without any the sum, 0, and not 0/0.
-            known = (masks != self.ignore_index).sum().clamp(min=1)
-            loss = F.cross_entropy(logits, masks, ignore_index=self.ignore_index, reduction="sum") / known
+        logits = logits.float()
+        if "cross_entropy" not in self.loss:
+            return dice_loss(logits, masks, self.ignore_index)
+        # The mean over the pixels that are known; of a batch without any the sum, 0, and not 0/0.
+        known = (masks != self.ignore_index).sum().clamp(min=1)
+        loss = F.cross_entropy(logits, masks, ignore_index=self.ignore_index, reduction="sum") / known
         return loss + dice_loss(logits, masks, self.ignore_index) if "dice" in self.loss else loss
 
     def _evaluate(self, split: str, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
@@ -184,7 +189,7 @@ class LitSegmenter(LitTask):
         scores = overlap_scores(confusion)
         logged = {name: mean_over_classes(scores[name]) for name in ("iou", "dice")} | {"acc": scores["acc"]}
         if split == "test":
-            names = names_of_outputs(self.trainer.datamodule, self.num_classes)
+            names = names_of_outputs(self.datamodule, self.num_classes)
             of_classes = zip(names, scores["iou"], strict=True)
             logged |= {f"iou_{name}": iou for name, iou in of_classes if not iou.isnan()}
         self.log_dict({f"{split}/{name}": value.float() for name, value in logged.items()}, sync_dist=True)

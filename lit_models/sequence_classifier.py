@@ -57,12 +57,12 @@ class LitSequenceClassifier(LitClassifier):
     def check_classes(self, exact: bool) -> None:
         """Raise ValueError unless the classes and the tokens of the task and the network are those of the data."""
         super().check_classes(exact)
-        check_vocabulary(self.trainer.datamodule, self.net, exact)
+        check_vocabulary(self.datamodule, self.net, exact)
 
     def setup(self, stage: str) -> None:
         """What the classes of data and network have to do with each other; and that there is something to classify."""
         super().setup(stage)
-        if stage == "predict" and getattr(self.trainer.datamodule, "num_written", None) is not None:
+        if stage == "predict" and getattr(self.datamodule, "num_written", None) is not None:
             raise ValueError("a classifier reads names and writes none: leave out data.num_written.")
 
     def predict_step(self, batch: tuple[Any, ...], batch_idx: int) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class LitSequenceClassifier(LitClassifier):
             tokens (B, T), lengths (B,), texts, B strings -> columns of B values
         """
         tokens, lengths, texts = batch
-        data = self.trainer.datamodule
+        data = self.datamodule
         names = names_of_outputs(data, self.num_classes)
         probabilities, classes = self.net(tokens, lengths).float().softmax(dim=-1).topk(min(SHOWN, self.num_classes))
         columns: dict[str, Any] = {"name": texts, "read_as": data.decode(tokens)}

@@ -47,7 +47,8 @@ class LitSequenceRegressor(LitTask):
         if not getattr(net, "batch_first", True):
             raise ValueError(f"{type(net).__name__} must have batch_first=True, as the batches have, but it is False.")
         self.last_step_only = last_step_only
-        self.readout = nn.Linear(net.hidden_size, output_size) if hasattr(net, "hidden_size") else None
+        hidden_size: int | None = getattr(net, "hidden_size", None)
+        self.readout = None if hidden_size is None else nn.Linear(hidden_size, output_size)
         self.val_rse, self.test_rse = RelativeSquaredError(), RelativeSquaredError()
 
     def setup(self, stage: str) -> None:
@@ -64,7 +65,11 @@ class LitSequenceRegressor(LitTask):
         return self.readout(outputs[0] if isinstance(outputs, tuple) else outputs)
 
     def batch_loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """The loss of a training batch, which observers may ask for too."""
+        """The loss of a training batch, which observers may ask for too.
+
+        Shapes:
+            inputs (B, T, I), targets (B, T', O) -> ()
+        """
         return F.mse_loss(*self._predict(batch))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:

@@ -32,6 +32,8 @@ class LitTask(LightningModule):
             new length; one that watches a metric is stepped after each validation, which its ``patience`` counts.
     """
 
+    num_classes: int  # of tasks that have classes
+
     def __init__(
         self,
         net: nn.Module,
@@ -39,7 +41,7 @@ class LitTask(LightningModule):
         scheduler: LRSchedulerCallable | None = None,
     ) -> None:
         super().__init__()
-        self.net = net
+        self.net: Any = net  # of which a task may want more methods than those of a module
         # No default class in the signature: the command line would lend its arguments to whichever class replaces it.
         self.optimizer = optimizer or torch.optim.AdamW
         self.scheduler = scheduler
@@ -54,12 +56,22 @@ class LitTask(LightningModule):
         """
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is already saved during checkpointing.*")
-            self.save_hyperparameters(frame=inspect.currentframe().f_back)
+            frame = inspect.currentframe()
+            self.save_hyperparameters(frame=frame.f_back if frame else None)
+
+    @property
+    def datamodule(self) -> Any:
+        """The datamodule of the run, of which a task may ask what not every one has."""
+        trainer: Any = self.trainer
+        return trainer.datamodule
 
     def track(self, loss: Tensor, num_samples: int) -> Tensor:
         """Count a batch's loss into the epoch's ``train/loss`` and give it back: ``return self.track(loss, len(x))``.
 
         The mean over the samples of the epoch is logged once; ``self.log`` in every step would cost 0.5 ms of it.
+
+        Shapes:
+            loss () -> ()
         """
         self._loss_sum = self._loss_sum.to(loss.device) + loss.detach() * num_samples
         self._sample_count += num_samples
@@ -88,7 +100,7 @@ class LitTask(LightningModule):
         if hasattr(self, "num_classes"):
             in_net = getattr(self.net, "num_classes", self.num_classes)
             counts = {"model.num_classes": self.num_classes, "model.net.num_classes": in_net}
-            check_counts(classes_of_data(self.trainer.datamodule), "classes", counts, exact)
+            check_counts(classes_of_data(self.datamodule), "classes", counts, exact)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())
@@ -107,7 +119,7 @@ class LitTask(LightningModule):
 
     def on_train_start(self) -> None:
         """Refuse a run whose checkpoints could not be loaded again."""
-        trainer = self.trainer
+        trainer: Any = self.trainer
         states = {f"callback {callback.state_key}": callback.state_dict() for callback in trainer.callbacks}
         states |= {type(item).__name__: item.state_dict()["param_groups"] for item in trainer.optimizers}
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]

@@ -22,8 +22,16 @@ from nets.corruption import GaussianNoise, RandomMask
 from nets.graph import GAT, GCN
 from nets.graph_layers import normalized_adjacency
 from nets.gru import GRU, GRULayer
-from nets.recurrent import LSTM, RNN, LSTMLayer, RNNLayer
-from nets.replicas import call_replicas, clip_replicas, replica_metrics, stack_replicas, take_replica
+from nets.lstm import LSTM, LSTMLayer
+from nets.replicas import (
+    call_replicas,
+    clip_replicas,
+    is_replica_metric,
+    replica_metrics,
+    stack_replicas,
+    take_replica,
+)
+from nets.rnn import RNN, RNNLayer
 from nets.sampling import greedy_search, sample_search
 from nets.search import Hypotheses, beam_search
 from nets.sequence_models import RecurrentClassifier, RecurrentLanguageModel
@@ -61,6 +69,7 @@ __all__ = [
     "clip_replicas",
     "elu_features",
     "greedy_search",
+    "is_replica_metric",
     "kernel_attention",
     "linear_attention",
     "low_rank_attention",

@@ -33,6 +33,12 @@ class Autoencoder(nn.Module):
 
     Raises:
         ValueError: when a width is below 1, there is none, or the inputs do not have ``input_dim`` columns.
+
+    Example:
+        >>> net = Autoencoder(input_dim=784, hidden_dims=[64, 8])
+        >>> code = net.encode(torch.rand(5, 784))
+        >>> code.shape, net.decode(code).shape
+        (torch.Size([5, 8]), torch.Size([5, 784]))
     """
 
     def __init__(
@@ -91,6 +97,11 @@ class TiedAutoencoder(nn.Module):
 
     Raises:
         ValueError: when a width is below 1, or the inputs do not have ``input_dim`` columns.
+
+    Example:
+        >>> net = TiedAutoencoder(input_dim=20, bottleneck=5)
+        >>> net(torch.rand(8, 20)).shape
+        torch.Size([8, 20])
     """
 
     def __init__(self, input_dim: int, bottleneck: int) -> None:

@@ -32,6 +32,12 @@ class ConvNet(nn.Module):
 
     Raises:
         ValueError: when an argument is out of its range, or the images are too small to be halved in every stage.
+
+    Example:
+        >>> import torch
+        >>> net = ConvNet(in_channels=1, num_classes=10)
+        >>> net(torch.rand(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
     """
 
     def __init__(

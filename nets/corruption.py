@@ -18,6 +18,10 @@ class GaussianNoise(nn.Module):
 
     Raises:
         ValueError: when ``std`` is negative or no number.
+
+    Example:
+        >>> GaussianNoise(std=0.5)(torch.zeros(3, 4)).shape
+        torch.Size([3, 4])
     """
 
     def __init__(self, std: float) -> None:
@@ -45,6 +49,11 @@ class RandomMask(nn.Module):
 
     Raises:
         ValueError: when ``prob`` is outside [0, 1].
+
+    Example:
+        >>> RandomMask(prob=1.0)(torch.ones(2, 3))
+        tensor([[0., 0., 0.],
+                [0., 0., 0.]])
     """
 
     def __init__(self, prob: float) -> None:

@@ -20,16 +20,24 @@ ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
 class _GraphNetwork(nn.Module):
     """What the networks share: dropout of the features, and what is prepared once for a graph."""
 
+    in_channels: int
+    layers: nn.ModuleList
+
     def __init__(self, dropout: float) -> None:
         super().__init__()
         self.dropout = Dropout(dropout)
         self._sparse = LastCall(SparseMatrix.of)
 
     def features(self, x: Tensor) -> Tensor | SparseMatrix:
-        """The features as a matrix to multiply, if they belong to this network."""
+        """The features as a matrix to multiply, if they belong to this network.
+
+        Shapes:
+            x (N, I) -> (N, I)
+        """
         if x.ndim != 2 or x.shape[1] != self.in_channels:
             raise ValueError(f"x must be (nodes, {self.in_channels} features), but it is {tuple(x.shape)}.")
-        return self._sparse(x) if x.layout == torch.sparse_csr else x.to(self.layers[0].weight.dtype)
+        weight: Any = self.layers[0].weight
+        return self._sparse(x) if x.layout == torch.sparse_csr else x.to(weight.dtype)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Nothing that torch.compile can do: it knows no sparse products."""
@@ -59,6 +67,12 @@ class GCN(_GraphNetwork):
 
     Raises:
         ValueError: when an argument is out of its range, or ``x`` has other features than ``in_channels``.
+
+    Example:
+        >>> edges = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])  # a path of three nodes
+        >>> net = GCN(in_channels=5, hidden_channels=8, num_classes=2)
+        >>> net(torch.rand(3, 5), edges).shape
+        torch.Size([3, 2])
     """
 
     def __init__(
@@ -79,9 +93,13 @@ class GCN(_GraphNetwork):
         self._adjacency = LastCall(normalized_adjacency)
 
     def encode(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
-        """The last hidden layer, (N, D)."""
+        """The last hidden layer, (N, D).
+
+        Shapes:
+            x (N, I), edge_index (2, E), edge_weight (E,) -> (N, D)
+        """
         adjacency = self._adjacency(edge_index, x.shape[0], _at_least_float32(x), edge_weight)
-        hidden = self.features(x)
+        hidden: Any = self.features(x)
         for layer in self.layers[:-1]:
             hidden = self.activation(layer(self.dropout(hidden), adjacency))
         return hidden
@@ -115,6 +133,13 @@ class GAT(_GraphNetwork):
 
     Raises:
         ValueError: when an argument is out of its range, or ``x`` has other features than ``in_channels``.
+
+    Example:
+        >>> edges = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])  # a path of three nodes
+        >>> net = GAT(in_channels=5, hidden_channels=4, num_classes=2, heads=3)
+        >>> logits, layers = net(torch.rand(3, 5), edges, return_weights=True)
+        >>> logits.shape, [weights.shape for _, weights in layers]  # four edges and three loops
+        (torch.Size([3, 2]), [torch.Size([7, 3]), torch.Size([7, 1])])
     """
 
     def __init__(
@@ -136,7 +161,11 @@ class GAT(_GraphNetwork):
         self._edges = LastCall(neighborhoods)
 
     def encode(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        """The hidden layer, (N, H·D)."""
+        """The hidden layer, (N, H·D).
+
+        Shapes:
+            x (N, I), edge_index (2, E) -> (N, H·D)
+        """
         return self._hidden(x, self._edges(edge_index, x.shape[0]))[0]
 
     def forward(

@@ -48,6 +48,12 @@ def normalized_adjacency(
 
     Shapes:
         edge_index (2, E), edge_weight (E,) -> a sparse matrix (N, N)
+
+    Example:
+        >>> edges = torch.tensor([[0, 1], [1, 0]])
+        >>> normalized_adjacency(edges, num_nodes=2) @ torch.tensor([[1.0], [3.0]])
+        tensor([[2.0000],
+                [2.0000]])
     """
     if edge_weight is not None:
         return _normalized_weights(edge_index, num_nodes, edge_weight.to(dtype))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nets.recurrent import RecurrentLayer, RecurrentStack
-from nets.through_time import State
+from nets.unroll import State
 
 
 class GRULayer(RecurrentLayer):
@@ -23,7 +23,7 @@ class GRULayer(RecurrentLayer):
     Args:
         input_size: numbers a step I, ≥ 1.
         hidden_size: width H of the state, ≥ 1.
-        recurrent_gain: each of the three blocks of W^h begins as a random orthogonal matrix times this number > 0, and
+        recurrent_gain: each of the three gates of W^h begins as a random orthogonal matrix times this number > 0, and
             each of W^x as an orthogonal one; when None all weights begin uniform in ±1/√H.
 
     Shapes:
@@ -31,19 +31,25 @@ class GRULayer(RecurrentLayer):
 
     Raises:
         ValueError: when a size is below 1, or the gain is not above 0; and see ``forward``.
+
+    Example:
+        >>> outputs, last, states = GRULayer(input_size=2, hidden_size=3)(torch.rand(4, 5, 2), return_states=True)
+        >>> len(states.hidden), torch.equal(states.hidden[-1], last)
+        (5, True)
     """
 
-    block_names = ("reset", "update", "candidate")
+    gate_names = ("reset", "update", "candidate")
     state_names, kernel = ("h_0",), staticmethod(torch.gru)
 
-    def __init__(self, input_size: int, hidden_size: int, recurrent_gain: float | None = None) -> None:
-        super().__init__(input_size, hidden_size, recurrent_gain)
+    def step(self, projected: Tensor, state: State, weight_hh: Tensor) -> State:
+        """One step, from W^x x_t + b (B, 3H), (h_{t−1},) and the transpose of W^h.
 
-    def step(self, projected: Tensor, state: State, weight_h: Tensor) -> State:
-        """One step, from W^x x_t + b (B, 3H), (h_{t−1},) and the transpose of W^h."""
+        Shapes:
+            projected (B, 3H), state of (B, H), weight_hh (H, 3H) -> next state of (B, H)
+        """
         (hidden,) = state
         r, z, n = projected.chunk(3, dim=1)
-        r_hidden, z_hidden, n_hidden = (hidden @ weight_h).chunk(3, dim=1)
+        r_hidden, z_hidden, n_hidden = (hidden @ weight_hh).chunk(3, dim=1)
         candidate = torch.tanh(n + torch.sigmoid(r + r_hidden) * n_hidden)
         return (candidate + torch.sigmoid(z + z_hidden) * (hidden - candidate),)
 
@@ -62,12 +68,11 @@ class GRU(RecurrentStack):
 
     Raises:
         ValueError: as ``GRULayer``, and when there is no layer.
+
+    Example:
+        >>> outputs, last = GRU(input_size=2, hidden_size=3, num_layers=2)(torch.rand(4, 5, 2))
+        >>> outputs.shape, last.shape
+        (torch.Size([4, 5, 3]), torch.Size([2, 4, 3]))
     """
 
-    def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, recurrent_gain: float | None = None
-    ) -> None:
-        def layer(width: int) -> GRULayer:
-            return GRULayer(width, hidden_size, recurrent_gain)
-
-        super().__init__(layer, input_size, hidden_size, num_layers)
+    layer_class = GRULayer

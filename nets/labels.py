@@ -23,6 +23,9 @@ def check_labels(
         name: what the labels are called.
         ndim: dimensions that they must have; None for any.
 
+    Shapes:
+        labels (...) -> (...) of int64
+
     Raises:
         ValueError: when they are no whole numbers, have other dimensions, or are not in [0, C).
     """

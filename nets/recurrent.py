@@ -1,23 +1,21 @@
-"""Recurrent networks: Elman's and the LSTM, a layer of each and stacks of them.
+"""What recurrent networks share: how they are called, the weights of a layer, and stacks of layers.
 
-Letters: B batch, T time, I input size, H hidden size, G blocks of H rows, L layers.
+The kinds: ``nets/rnn.py``, ``nets/lstm.py``, ``nets/gru.py``. The way through the steps: ``nets/unroll.py``.
+
+Letters: B batch, T time, I input size, H hidden size, G gates of H rows, L layers.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from nets.sequences import check_sequences
-from nets.through_time import State, run_layers
+from nets.unroll import State, run_layers
 
-NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "identity": lambda preactivation: preactivation,
-}
-KERNELS = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
+FORMER_NAMES = {"weight_x": "weight_ih", "weight_h": "weight_hh"}  # of the weights, in checkpoints
 
 
 class RecurrentNet(nn.Module):
@@ -35,7 +33,7 @@ class RecurrentNet(nn.Module):
         initial_state: Tensor | State | None = None,
         lengths: Tensor | Sequence[int] | None = None,
         return_states: bool = False,
-    ) -> tuple:
+    ) -> tuple[Any, ...]:
         """All hidden states of the last layer, the last state, and if asked for, the states of every step.
 
         Args:
@@ -46,6 +44,10 @@ class RecurrentNet(nn.Module):
             return_states: also give the ``States`` of the layer, or a list of those of each layer. The layers are then
                 unrolled step by step, which takes a small LSTM two to six times as long as torch's fused kernel.
 
+        Shapes:
+            x (B, T, I), lengths (B,), initial_state (B, H) of a layer, (L, B, H) of a stack, two of it with c
+            -> outputs (B, T, H), last state as the initial one
+
         Raises:
             ValueError: when the input has another width, no steps, or a NaN in a step that counts, when the lengths are
                 not in 1 … T, or the initial state has another shape.
@@ -53,13 +55,13 @@ class RecurrentNet(nn.Module):
         layers = self.recurrent_layers
         check_sequences(x, layers[0].input_size)
         batch_size = int(x.batch_sizes[0]) if isinstance(x, PackedSequence) else len(x)
-        shape = (batch_size, layers[0].hidden_size)
-        shape = shape if layers[0] is self else (len(layers), *shape)
+        of_layer = (batch_size, layers[0].hidden_size)
+        shape = of_layer if layers[0] is self else (len(layers), *of_layer)
         state = self._check_state(x.data, initial_state, shape)
-        state = tuple(part.view(len(layers), *shape[-2:]) for part in state)
-        outputs, last, states = run_layers(layers, x, state, lengths, return_states)
-        last = tuple(part.view(shape) for part in last)
-        last = last if len(last) > 1 else last[0]
+        state = tuple(part.view(len(layers), *of_layer) for part in state)
+        outputs, ends, states = run_layers(layers, x, state, lengths, return_states)
+        ends = tuple(part.view(shape) for part in ends)
+        last = ends if len(ends) > 1 else ends[0]
         return (outputs, last, states[0] if layers[0] is self else states) if return_states else (outputs, last)
 
     def _check_state(self, x: Tensor, state: Tensor | State | None, shape: tuple[int, ...]) -> State:
@@ -77,12 +79,15 @@ class RecurrentNet(nn.Module):
 
 
 class RecurrentLayer(RecurrentNet):
-    """The weights of one layer: W^x, W^h and one bias b, each of G blocks of H rows."""
+    """The weights of one layer: W^x, W^h and one bias b, each of G gates of H rows.
 
-    block_names: tuple[str, ...]  # of the G blocks
-    kernel: Callable | None  # torch's own loop over the steps, or None where torch has none
+    Checkpoints in which the weights have their former names are loaded too.
+    """
 
-    def __init__(self, input_size: int, hidden_size: int, recurrent_gain: float | None) -> None:
+    gate_names: tuple[str, ...]  # from the first rows to the last
+    kernel: Callable[..., Any] | None  # torch's own loop over the steps, or None where torch has none
+
+    def __init__(self, input_size: int, hidden_size: int, recurrent_gain: float | None = None) -> None:
         super().__init__()
         for name, value in {"input_size": input_size, "hidden_size": hidden_size}.items():
             if value < 1:
@@ -90,162 +95,60 @@ class RecurrentLayer(RecurrentNet):
         if recurrent_gain is not None and not recurrent_gain > 0:
             raise ValueError(f"recurrent_gain must be more than 0, or null in a file, but it is {recurrent_gain}.")
         self.input_size, self.hidden_size, self.recurrent_gain = input_size, hidden_size, recurrent_gain
-        rows = len(self.block_names) * hidden_size
-        self.weight_x = nn.Parameter(torch.empty(rows, input_size))
-        self.weight_h = nn.Parameter(torch.empty(rows, hidden_size))
+        rows = len(self.gate_names) * hidden_size
+        self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
         self.bias = nn.Parameter(torch.empty(rows))
+        self.register_load_state_dict_pre_hook(_rename_weights)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew: uniform in ±1/√H, or the blocks of W^h and W^x orthogonal where there is a gain."""
+        """Draw the weights anew: uniform in ±1/√H, or each gate of W^h and W^x orthogonal where there is a gain."""
         bound = self.hidden_size**-0.5
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
         if self.recurrent_gain is not None:
-            for weight, gain in ((self.weight_h, self.recurrent_gain), (self.weight_x, 1.0)):
-                for block in weight.data.chunk(len(self.block_names)):
-                    nn.init.orthogonal_(block, gain)
+            for weight, gain in ((self.weight_hh, self.recurrent_gain), (self.weight_ih, 1.0)):
+                for gate in weight.data.chunk(len(self.gate_names)):
+                    nn.init.orthogonal_(gate, gain)
 
     @property
-    def recurrent_layers(self) -> Sequence["RecurrentLayer"]:
+    def recurrent_layers(self) -> Sequence["RecurrentLayer"]:  # type: ignore[override]  # as an attribute it would hold itself
         return [self]
 
+    def step(self, projected: Tensor, state: State, weight_hh: Tensor) -> State:
+        """One step, from W^x x_t + b, the state before it and the transpose of W^h.
 
-class RNNLayer(RecurrentLayer):
-    r"""One layer of a simple recurrent network.
-
-    "Finding Structure in Time" (Elman, 1990), https://doi.org/10.1207/s15516709cog1402_1.
-    h_t = σ(W^h h_{t−1} + W^x x_t + b).
-
-    Args:
-        input_size: numbers a step I, ≥ 1.
-        hidden_size: width H of the state, ≥ 1.
-        nonlinearity: σ: "tanh", "relu" or "identity".
-        recurrent_gain: W^h begins as a random orthogonal matrix times this number > 0, so that all its singular values
-            are equal to it, and W^x as an orthogonal one; when None all weights begin uniform in ±1/√H.
-
-    Shapes:
-        x (B, T, I), h_0 (B, H) -> all h (B, T, H), last h (B, H)
-
-    Raises:
-        ValueError: when a size is below 1, the gain is not above 0, or the nonlinearity is unknown; see ``forward``.
-    """
-
-    block_names, state_names = ("hidden",), ("h_0",)
-
-    def __init__(
-        self, input_size: int, hidden_size: int, nonlinearity: str = "tanh", recurrent_gain: float | None = None
-    ) -> None:
-        if nonlinearity not in NONLINEARITIES:
-            raise ValueError(f'nonlinearity must be "tanh", "relu" or "identity", but it is "{nonlinearity}".')
-        super().__init__(input_size, hidden_size, recurrent_gain)
-        self.nonlinearity, self.kernel = nonlinearity, KERNELS.get(nonlinearity)
-
-    def step(self, projected: Tensor, state: State, weight_h: Tensor) -> State:
-        """One step, from W^x x_t + b (B, H), (h_{t−1},) and the transpose of W^h."""
-        return (NONLINEARITIES[self.nonlinearity](torch.addmm(projected, state[0], weight_h)),)
-
-
-class LSTMLayer(RecurrentLayer):
-    r"""One layer of long short-term memory.
-
-    "Learning to Forget: Continual Prediction with LSTM" (Gers et al., 2000),
-    https://doi.org/10.1162/089976600300015015.
-    i, f, o = sigmoid of W^x x_t + W^h h_{t−1} + b, each with its own weights; g = tanh of the same with its own;
-    c_t = f ⊙ c_{t−1} + i ⊙ g, h_t = o ⊙ tanh(c_t).
-
-    The weights of input gate i, forget gate f, candidate g and output gate o stand below one another in this order.
-
-    Args:
-        input_size: numbers a step I, ≥ 1.
-        hidden_size: width H of the state, ≥ 1.
-        recurrent_gain: each of the four blocks of W^h begins as a random orthogonal matrix times this number > 0, and
-            each of W^x as an orthogonal one; when None all weights begin uniform in ±1/√H.
-
-    Shapes:
-        x (B, T, I), h_0 and c_0 (B, H) -> all h (B, T, H), (last h (B, H), last c (B, H))
-
-    Raises:
-        ValueError: when a size is below 1, or the gain is not above 0; and see ``forward``.
-    """
-
-    block_names = ("input", "forget", "candidate", "output")
-    state_names, kernel = ("h_0", "c_0"), staticmethod(torch.lstm)
-
-    def __init__(self, input_size: int, hidden_size: int, recurrent_gain: float | None = None) -> None:
-        super().__init__(input_size, hidden_size, recurrent_gain)
-
-    def step(self, projected: Tensor, state: State, weight_h: Tensor) -> State:
-        """One step, from W^x x_t + b (B, 4H), (h_{t−1}, c_{t−1}) and the transpose of W^h."""
-        hidden, cell = state
-        i, f, g, o = torch.addmm(projected, hidden, weight_h).chunk(4, dim=1)
-        cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
-        return torch.sigmoid(o) * torch.tanh(cell), cell
+        Shapes:
+            projected (B, GH), each of the state (B, H), weight_hh (H, GH) -> each of the next state (B, H)
+        """
+        raise NotImplementedError
 
 
 class RecurrentStack(RecurrentNet):
     """Layers of one kind, each on what the one below it gives."""
 
-    def __init__(self, layer: Callable[[int], RecurrentLayer], input_size: int, hidden_size: int, num_layers: int):
-        super().__init__()
-        if num_layers < 1:
-            raise ValueError(f"num_layers must be at least 1, but it is {num_layers}.")
-        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.recurrent_layers = nn.ModuleList(layer(input_size if n == 0 else hidden_size) for n in range(num_layers))
-        self.state_names = self.recurrent_layers[0].state_names
-
-
-class RNN(RecurrentStack):
-    """A stack of ``RNNLayer``, each on all the hidden states of the one below it.
-
-    Args:
-        input_size: numbers a step I, ≥ 1.
-        hidden_size: width H of every layer, ≥ 1.
-        num_layers: layers L, ≥ 1.
-        nonlinearity: "tanh", "relu" or "identity".
-        recurrent_gain: see ``RNNLayer``.
-
-    Shapes:
-        x (B, T, I), h_0 (L, B, H) -> all h of the last layer (B, T, H), the last h of every layer (L, B, H)
-
-    Raises:
-        ValueError: as ``RNNLayer``, and when there is no layer.
-    """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        nonlinearity: str = "tanh",
-        recurrent_gain: float | None = None,
-    ) -> None:
-        def layer(width: int) -> RNNLayer:
-            return RNNLayer(width, hidden_size, nonlinearity, recurrent_gain)
-
-        super().__init__(layer, input_size, hidden_size, num_layers)
-
-
-class LSTM(RecurrentStack):
-    """A stack of ``LSTMLayer``, each on all the hidden states of the one below it.
-
-    Args:
-        input_size: numbers a step I, ≥ 1.
-        hidden_size: width H of every layer, ≥ 1.
-        num_layers: layers L, ≥ 1.
-        recurrent_gain: see ``LSTMLayer``.
-
-    Shapes:
-        x (B, T, I), h_0 and c_0 (L, B, H) -> all h of the last layer (B, T, H), (last h, last c), each (L, B, H)
-
-    Raises:
-        ValueError: as ``LSTMLayer``, and when there is no layer.
-    """
+    layer_class: type[RecurrentLayer]
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, recurrent_gain: float | None = None
     ) -> None:
-        def layer(width: int) -> LSTMLayer:
-            return LSTMLayer(width, hidden_size, recurrent_gain)
+        super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"num_layers must be at least 1, but it is {num_layers}.")
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        widths = [input_size, *[hidden_size] * (num_layers - 1)]
+        layers = nn.ModuleList(self.build_layer(width, hidden_size, recurrent_gain) for width in widths)
+        self.recurrent_layers = cast(Sequence[RecurrentLayer], layers)
+        self.state_names = self.layer_class.state_names
 
-        super().__init__(layer, input_size, hidden_size, num_layers)
+    def build_layer(self, input_size: int, hidden_size: int, recurrent_gain: float | None) -> RecurrentLayer:
+        """One layer of the stack, before its weights are trained."""
+        return self.layer_class(input_size, hidden_size, recurrent_gain)
+
+
+def _rename_weights(layer: nn.Module, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+    """Give the weights of an earlier version's checkpoint the names that they have now."""
+    for former, name in FORMER_NAMES.items():
+        if prefix + former in state_dict:
+            state_dict[prefix + name] = state_dict.pop(prefix + former)

@@ -23,6 +23,11 @@ def stack_replicas(net: nn.Module, num_replicas: int, seed: int) -> nn.Module:
 
     Raises:
         ValueError: when ``num_replicas`` is below 1, or a module cannot be initialised anew.
+
+    Example:
+        >>> net = stack_replicas(nn.Linear(3, 2), num_replicas=4, seed=0)
+        >>> net.weight.shape
+        torch.Size([4, 2, 3])
     """
     if num_replicas < 1:
         raise ValueError(f"num_replicas must be at least 1, but it is {num_replicas}.")
@@ -34,7 +39,9 @@ def stack_replicas(net: nn.Module, num_replicas: int, seed: int) -> nn.Module:
     copies = [_reset(deepcopy(net), seed + number) for number in range(num_replicas)]
     parameters, buffers = stack_module_state(copies)
     first = copies[0]
-    replaced = {id(one := first.get_parameter(name)): _like(one, value) for name, value in parameters.items()}
+    replaced: dict[int, Tensor] = {
+        id(one := first.get_parameter(name)): _like(one, value) for name, value in parameters.items()
+    }
     replaced |= {id(first.get_buffer(name)): value for name, value in buffers.items()}
     return deepcopy(first, replaced)
 
@@ -50,6 +57,11 @@ def call_replicas(stacked: nn.Module, *inputs: Tensor) -> Tensor:
 
     Shapes:
         inputs (B, D) or (R, B, D) -> (R, B, O)
+
+    Example:
+        >>> net = stack_replicas(nn.Linear(3, 2), num_replicas=4, seed=0)
+        >>> call_replicas(net, torch.rand(5, 3)).shape
+        torch.Size([4, 5, 2])
     """
     state = {**dict(stacked.named_parameters()), **dict(stacked.named_buffers())}
 
@@ -66,8 +78,13 @@ def take_replica(stacked: nn.Module, index: int) -> nn.Module:
     Args:
         stacked: what ``stack_replicas`` made.
         index: which replica.
+
+    Example:
+        >>> net = stack_replicas(nn.Linear(3, 2), num_replicas=4, seed=0)
+        >>> take_replica(net, 1)(torch.rand(5, 3)).shape
+        torch.Size([5, 2])
     """
-    taken = {id(value): _like(value, value[index]) for value in stacked.parameters()}
+    taken: dict[int, Tensor] = {id(value): _like(value, value[index]) for value in stacked.parameters()}
     taken |= {id(value): value[index] for value in stacked.buffers()}
     return deepcopy(stacked, taken)
 
@@ -82,6 +99,13 @@ def clip_replicas(stacked: nn.Module, max_norm: float) -> None:
     Args:
         stacked: what ``stack_replicas`` made, with gradients.
         max_norm: the norm c, > 0.
+
+    Example:
+        >>> net = stack_replicas(nn.Linear(3, 2), num_replicas=4, seed=0)
+        >>> call_replicas(net, torch.ones(5, 3)).sum().backward()
+        >>> clip_replicas(net, max_norm=0.1)
+        >>> bool(net.weight.grad.flatten(1).norm(dim=1).max() <= 0.1)
+        True
     """
     gradients = [parameter.grad for parameter in stacked.parameters() if parameter.grad is not None]
     if not gradients:
@@ -92,6 +116,9 @@ def clip_replicas(stacked: nn.Module, max_norm: float) -> None:
         gradient.mul_(scales.view(-1, *[1] * (gradient.ndim - 1)))
 
 
+REPLICA_SUFFIX = "_replica_"
+
+
 def replica_metrics(name: str, values: Tensor) -> dict[str, Tensor]:
     """A metric of every replica as what is logged: their mean by its name, their spread, and each by itself.
 
@@ -99,13 +126,36 @@ def replica_metrics(name: str, values: Tensor) -> dict[str, Tensor]:
         name: the metric, such as "val/loss".
         values: its value for each replica, (R,).
 
+    Shapes:
+        values (R,) -> each ()
+
     Returns:
         ``name`` alone for one replica; else also ``name_std`` (of the sample, R − 1) and ``name_replica_<r>``.
+
+    Example:
+        >>> metrics = replica_metrics("val/loss", torch.tensor([1.0, 3.0]))
+        >>> {name: round(value.item(), 4) for name, value in metrics.items()}
+        {'val/loss': 2.0, 'val/loss_std': 1.4142, 'val/loss_replica_0': 1.0, 'val/loss_replica_1': 3.0}
     """
     if len(values) == 1:
         return {name: values[0]}
-    each = {f"{name}_replica_{number}": value for number, value in enumerate(values)}
+    each = {f"{name}{replica_suffix(number)}": value for number, value in enumerate(values)}
     return {name: values.mean(), f"{name}_std": values.std(), **each}
+
+
+def replica_suffix(number: int) -> str:
+    """What is put behind the name of a metric or a column that is of one replica."""
+    return f"{REPLICA_SUFFIX}{number}"
+
+
+def is_replica_metric(name: str) -> bool:
+    """Whether a metric is of one replica alone, as ``replica_metrics`` names it.
+
+    Example:
+        >>> [name for name in ("val/loss", "val/loss_std", "val/loss_replica_0") if is_replica_metric(name)]
+        ['val/loss_replica_0']
+    """
+    return REPLICA_SUFFIX in name
 
 
 def _like(parameter: nn.Parameter, value: Tensor) -> nn.Parameter:
@@ -116,6 +166,6 @@ def _reset(net: nn.Module, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU too
         for module in net.modules():
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
     return net

@@ -27,6 +27,12 @@ def greedy_search(step: Step, state: Any, start: Tensor, max_length: int, eos: i
 
     Raises:
         ValueError: as ``beam_search``.
+
+    Example:
+        >>> table = torch.tensor([[0.1, 0.6, 0.3], [0.2, 0.1, 0.7], [0.9, 0.05, 0.05]]).log()  # from token to token
+        >>> found = greedy_search(lambda tokens, state: (table[tokens], state), None, torch.tensor([1]), 4, eos=0)
+        >>> found.tokens, found.log_probs.exp()
+        (tensor([[[2, 0]]]), tensor([[0.6300]]))
     """
     return _roll_out(step, state, start, max_length, eos, lambda log_probs: log_probs.argmax(dim=1))
 
@@ -56,6 +62,13 @@ def sample_search(
 
     Raises:
         ValueError: as ``beam_search``, and when the temperature is not above 0.
+
+    Example:
+        >>> table = torch.full((3, 3), 1 / 3).log()  # from token to token
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> step = lambda tokens, state: (table[tokens], state)
+        >>> sample_search(step, None, torch.tensor([1, 2]), 4, generator=generator).tokens.shape
+        torch.Size([2, 1, 4])
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be above 0, but it is {temperature}.")
@@ -74,7 +87,7 @@ def _roll_out(
     """One token after another for each sequence, as ``choose`` takes them from the log-probabilities."""
     check_start(last, max_length=max_length)
     goes_on = torch.ones_like(last, dtype=torch.bool)
-    tokens, total = [], 0.0
+    tokens, total = [], torch.zeros(len(last), 1, dtype=torch.float32, device=last.device)
     for _ in range(max_length):
         log_probs, state = step(last, state)
         log_probs = check_log_probs(log_probs, len(last), eos)

@@ -1,4 +1,4 @@
-"""Beam search: the most probable sequences of a model that tells the next token.
+"""Beam search: the most probable sequences of a model of the next token.
 
 Letters: B batch, k beam width, V vocabulary, t and T steps, n sequences returned.
 """
@@ -21,6 +21,11 @@ class Hypotheses(NamedTuple):
         log_probs: (B, n), summed over the tokens of a sequence; −inf where there are fewer than n sequences.
         history: where it was asked for, the hypotheses (B, k, t) that went on after step t, for t = 1 … T; those of
             −inf are none.
+
+    Example:
+        >>> found = Hypotheses(tokens=torch.tensor([[[3, 0]]]), log_probs=torch.tensor([[-0.5]]))
+        >>> found.tokens.shape
+        torch.Size([1, 1, 2])
     """
 
     tokens: Tensor
@@ -71,35 +76,37 @@ def beam_search(
     Raises:
         ValueError: when an argument is out of its range, a tensor of the state has not B rows, or what ``step`` gives
             is not (B·k, V), has no token ``eos``, or is NaN.
+
+    Example:
+        >>> table = torch.tensor([[0.1, 0.6, 0.3], [0.6, 0.2, 0.2], [0.9, 0.05, 0.05]]).log()  # from token to token
+        >>> found = beam_search(lambda tokens, state: (table[tokens], state), None, torch.tensor([1]), 2, 4, eos=0)
+        >>> found.tokens, found.log_probs.exp()
+        (tensor([[[0, 0]]]), tensor([[0.6000]]))
     """
     check_start(start, beam_width=beam_width, max_length=max_length, num_return=num_return)
-    if num_return > beam_width:
-        raise ValueError(f"num_return must be at most beam_width={beam_width}, but it is {num_return}.")
-    if not -10 <= length_penalty <= 10:
-        raise ValueError(f"length_penalty must be in [−10, 10], but it is {length_penalty}.")
+    _check_ranges(beam_width, num_return, length_penalty)
     first_row = beam_width * torch.arange(len(start), device=start.device)[:, None]
     state = _map_tensors(state, lambda part: _check_rows(part, len(start)).repeat_interleave(beam_width, dim=0))
     tokens = start.long().view(-1, 1, 1).repeat(1, beam_width, 1)  # (B, k, 1 + t), with the start
-    live, finished, history = None, None, []
+    # Log-probabilities (B, k) of the unfinished. All k are the same as yet: the first alone counts.
+    live = torch.full(tokens.shape[:2], -torch.inf, dtype=torch.float32, device=start.device)
+    live[:, 0] = 0.0
+    finished: _Finished | None = None
+    history: list[Hypotheses] = []
     for length in range(1, max_length + 1):
         log_probs, state = step(tokens[..., -1].flatten(), state)
         log_probs = check_log_probs(log_probs, tokens[..., 0].numel(), eos).view(*tokens.shape[:2], -1)
-        if live is None:  # all k are the same as yet: the first alone counts
-            live = torch.full_like(log_probs[..., 0], -torch.inf).index_fill_(1, first_row[0], 0.0)
         live, parents, tokens = _continue(live, log_probs, tokens, beam_width if eos is None else 2 * beam_width)
         if eos is not None:
             ends = tokens[..., -1] == eos
             among_best = live.masked_fill(~ends, -torch.inf)[:, :beam_width]
             finished = _set_aside(finished, tokens[:, :beam_width], among_best, length_penalty, eos)
-            goes_on = ends.byte().sort(dim=1, stable=True).indices[:, :beam_width]
-            live = live.masked_fill(ends, -torch.inf).gather(1, goes_on)
-            parents, tokens = parents.gather(1, goes_on), _take(tokens, goes_on)
+            live, parents, tokens = _go_on(live, parents, tokens, ends, beam_width)
         if return_history:
             history.append(Hypotheses(tokens[..., 1:], live))
-        if eos is not None and _is_over(live, finished, length, max_length, length_penalty):
+        if finished is not None and _is_over(live, finished, length, max_length, length_penalty):
             break
-        rows = (first_row + parents).flatten()
-        state = _map_tensors(state, lambda part: part.index_select(0, rows))  # noqa: B023
+        state = _reorder(state, (first_row + parents).flatten())
     else:  # at max_length all are finished
         finished = _set_aside(finished, tokens, live, length_penalty, eos)
     found = Hypotheses(finished.tokens[:, :num_return, 1:], finished.log_probs[:, :num_return])
@@ -123,6 +130,15 @@ def _continue(live: Tensor, log_probs: Tensor, tokens: Tensor, number: int) -> t
     return best, parents, torch.cat([_take(tokens, parents), chosen[..., None].to(tokens.dtype)], dim=-1)
 
 
+def _go_on(
+    live: Tensor, parents: Tensor, tokens: Tensor, ends: Tensor, beam_width: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The k best of those that did not end, in the order that they have."""
+    goes_on = ends.byte().sort(dim=1, stable=True).indices[:, :beam_width]
+    live = live.masked_fill(ends, -torch.inf).gather(1, goes_on)
+    return live, parents.gather(1, goes_on), _take(tokens, goes_on)
+
+
 def _best(values: Tensor, number: int) -> tuple[Tensor, Tensor]:
     """The highest values of each row and their places, of equals the first; ``topk`` alone may take any of them."""
     best, places = values.topk(min(number + 1, values.shape[1]))
@@ -138,8 +154,8 @@ def _set_aside(
     length = tokens.shape[-1] - 1
     candidates = _Finished(tokens, log_probs, log_probs / length**length_penalty)
     if finished is not None:
-        older = F.pad(finished.tokens, (0, tokens.shape[-1] - finished.tokens.shape[-1]), value=eos)
-        older = finished._replace(tokens=older)
+        padding = (0, tokens.shape[-1] - finished.tokens.shape[-1])
+        older = finished._replace(tokens=F.pad(finished.tokens, padding, value=eos))
         candidates = _Finished(*(torch.cat(parts, dim=1) for parts in zip(older, candidates, strict=True)))
     order = candidates.scores.sort(dim=1, descending=True, stable=True).indices[:, : tokens.shape[1]]
     log_probs, scores = candidates.log_probs.gather(1, order), candidates.scores.gather(1, order)
@@ -150,6 +166,10 @@ def _is_over(live: Tensor, finished: _Finished, length: int, max_length: int, le
     """Whether no hypothesis, continued with certainty, could surpass the k-th best finished one of its sequence."""
     best_length = max_length if length_penalty > 0 else min(length + 1, max_length)
     return bool((live[:, 0] / best_length**length_penalty <= finished.scores[:, -1]).all())
+
+
+def _reorder(state: Any, rows: Tensor) -> Any:
+    return _map_tensors(state, lambda part: part.index_select(0, rows))
 
 
 def _take(tokens: Tensor, places: Tensor) -> Tensor:
@@ -173,7 +193,11 @@ def _map_tensors(state: Any, function: Callable[[Tensor], Tensor]) -> Any:
 
 
 def check_start(start: Tensor, **numbers: int) -> None:
-    """Raise ValueError unless the numbers are at least 1, and ``start`` holds the first token of each sequence."""
+    """Raise ValueError unless the numbers are at least 1, and ``start`` holds the first token of each sequence.
+
+    Shapes:
+        start (B,)
+    """
     for name, value in numbers.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, but it is {value}.")
@@ -182,6 +206,13 @@ def check_start(start: Tensor, **numbers: int) -> None:
             f"start must be integers (B,), the first token of each sequence, but it has the shape "
             f"{tuple(start.shape)} and the type {start.dtype}."
         )
+
+
+def _check_ranges(beam_width: int, num_return: int, length_penalty: float) -> None:
+    if num_return > beam_width:
+        raise ValueError(f"num_return must be at most beam_width={beam_width}, but it is {num_return}.")
+    if not -10 <= length_penalty <= 10:
+        raise ValueError(f"length_penalty must be in [−10, 10], but it is {length_penalty}.")
 
 
 def _check_rows(part: Tensor, rows: int) -> Tensor:
@@ -193,7 +224,11 @@ def _check_rows(part: Tensor, rows: int) -> Tensor:
 
 
 def check_log_probs(log_probs: Tensor, rows: int, eos: int | None) -> Tensor:
-    """What ``step`` gave, checked, and at least in float32, in which sums of it are taken."""
+    """What ``step`` gave, checked, and at least in float32, in which sums of it are taken.
+
+    Shapes:
+        log_probs (rows, V) -> (rows, V)
+    """
     if log_probs.dim() != 2 or len(log_probs) != rows:
         raise ValueError(f"step must give log-probabilities ({rows}, V), but they are {tuple(log_probs.shape)}.")
     if eos is not None and not 0 <= eos < log_probs.shape[1]:

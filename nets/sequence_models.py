@@ -3,6 +3,7 @@
 Letters: B batch, T time, V vocabulary, H hidden size, L layers, C classes.
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,13 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from nets.gru import GRU
-from nets.recurrent import LSTM, RNN
+from nets.lstm import LSTM
+from nets.rnn import RNN
+from nets.sequences import PAD_TOKEN
 
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 class RecurrentClassifier(nn.Module):
-    """Reads a sequence of tokens, and tells its class from the state at its last one.
+    """Reads a sequence of tokens and classifies it by the state at its last one.
 
     "Finding Structure in Time" (Elman, 1990), https://doi.org/10.1207/s15516709cog1402_1.
     Embedding, recurrent stack, the last layer's state at the last token, dropout, linear; dropout stands between the
@@ -24,43 +27,50 @@ class RecurrentClassifier(nn.Module):
 
     Args:
         vocab_size: tokens V, ≥ 1; token 0 is the padding.
-        rnn_size: width of the embedding and of every recurrent layer, ≥ 1.
-        num_classes: classes C, ≥ 1.
+        hidden_size: width H of the embedding and of every recurrent layer, ≥ 1; must be given.
+        num_classes: classes C, ≥ 1; must be given.
         num_layers: recurrent layers, ≥ 1.
         dropout: share of the states of each layer that is dropped in training, in [0, 1).
         cell: "rnn", "lstm" or "gru".
         embed_dropout: share of the embeddings that is dropped in training, in [0, 1).
+        rnn_size: the former name of ``hidden_size``; where it is given, it counts.
 
     Shapes:
         tokens (B, T) of integers in 0 … V−1, lengths (B,) in 1 … T -> logits (B, C)
 
     Raises:
-        ValueError: when an argument is out of its range, or the tokens or their lengths have another form.
+        ValueError: when an argument is missing or out of its range, or the tokens or their lengths have another form.
+
+    Example:
+        >>> net = RecurrentClassifier(vocab_size=58, hidden_size=16, num_classes=21, cell="gru")
+        >>> tokens, lengths = torch.tensor([[5, 3, 9], [7, 0, 0]]), torch.tensor([3, 1])
+        >>> net(tokens, lengths).shape
+        torch.Size([2, 21])
     """
 
     def __init__(
         self,
         vocab_size: int,
-        rnn_size: int,
-        num_classes: int,
+        hidden_size: int | None = None,
+        num_classes: int | None = None,
         num_layers: int = 1,
         dropout: float = 0.0,
         cell: str = "rnn",
         embed_dropout: float = 0.0,
+        rnn_size: int | None = None,
     ) -> None:
         super().__init__()
-        _check(
-            {"dropout": dropout, "embed_dropout": embed_dropout},
-            cell,
-            vocab_size=vocab_size,
-            rnn_size=rnn_size,
-            num_classes=num_classes,
-        )
+        hidden_size = _by_its_former_name(rnn_size, hidden_size)
+        if hidden_size is None or num_classes is None:
+            missing = "hidden_size" if hidden_size is None else "num_classes"
+            raise ValueError(f"{missing} must be given, at least 1.")
+        sizes = {"vocab_size": vocab_size, "hidden_size": hidden_size, "num_classes": num_classes}
+        _check({"dropout": dropout, "embed_dropout": embed_dropout}, cell, **sizes)
         self.vocab_size, self.num_classes = vocab_size, num_classes
-        self.embedding = nn.Embedding(vocab_size, rnn_size, padding_idx=0)
-        self.rnn = CELLS[cell](rnn_size, rnn_size, num_layers)
+        self.embedding = nn.Embedding(vocab_size, hidden_size, padding_idx=PAD_TOKEN)
+        self.rnn = CELLS[cell](hidden_size, hidden_size, num_layers)
         self.embed_dropout, self.dropout = nn.Dropout(embed_dropout), nn.Dropout(dropout)
-        self.readout = nn.Linear(rnn_size, num_classes)
+        self.readout = nn.Linear(hidden_size, num_classes)
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The logits of sequences that are padded behind their last token; without lengths all have T."""
@@ -73,12 +83,12 @@ class RecurrentClassifier(nn.Module):
             )
         outputs = self.embed_dropout(self.embedding(tokens))
         for layer in self.rnn.recurrent_layers:
-            outputs = self.dropout(layer(outputs)[0])  # what is behind the last token has no say
+            outputs = self.dropout(layer(outputs)[0])  # padding cannot change the state at the last token
         return self.readout(outputs[torch.arange(len(tokens), device=tokens.device), lengths - 1])
 
 
 class RecurrentLanguageModel(nn.Module):
-    """Tells how probable each token is as the next one, under a condition such as a language.
+    """Gives the probability of each token as the next one, under a condition such as a language.
 
     "Generating Sequences With Recurrent Neural Networks" (Graves, 2013), https://arxiv.org/abs/1308.0850.
     Embeddings of the token and of the condition side by side, recurrent stack, dropout, linear.
@@ -97,6 +107,11 @@ class RecurrentLanguageModel(nn.Module):
 
     Raises:
         ValueError: when an argument is out of its range, or the tokens or conditions have another form.
+
+    Example:
+        >>> net = RecurrentLanguageModel(vocab_size=58, num_conditions=21, embed_dim=8, hidden_size=16)
+        >>> net(torch.tensor([[0, 5, 3]]), torch.tensor([4])).shape
+        torch.Size([1, 3, 58])
     """
 
     def __init__(
@@ -130,7 +145,11 @@ class RecurrentLanguageModel(nn.Module):
         return self._run(tokens, conditions, None)[0]
 
     def initial_state(self, conditions: Tensor) -> dict[str, Any]:
-        """The state before the first token, as ``step`` takes it: nested tensors, batched on the first dimension."""
+        """The state before the first token, as ``step`` takes it: nested tensors, batched on the first dimension.
+
+        Shapes:
+            conditions (B,) -> conditions (B,), each part of memory (B, L, H)
+        """
         weight = self.readout.weight
         zeros = weight.new_zeros(len(conditions), self.rnn.num_layers, self.rnn.hidden_size)
         return {"conditions": conditions, "memory": (zeros,) * len(self.rnn.state_names)}
@@ -152,6 +171,16 @@ class RecurrentLanguageModel(nn.Module):
         inputs = torch.cat([self.embedding(tokens), condition], dim=-1)
         outputs, memory = self.rnn(self.dropout(inputs), memory)
         return self.readout(self.dropout(outputs)), memory
+
+
+def _by_its_former_name(rnn_size: int | None, hidden_size: int | None) -> int | None:
+    """``hidden_size``, or what was given as ``rnn_size``, which a command line may put over a config's new name."""
+    if rnn_size is None:
+        return hidden_size
+    instead = "" if hidden_size in (None, rnn_size) else f", and stands in for hidden_size={hidden_size}"
+    message = f"rnn_size={rnn_size} is the former name of hidden_size; it still works{instead}: say hidden_size."
+    warnings.warn(message, FutureWarning, stacklevel=3)
+    return rnn_size
 
 
 def _check(shares: Mapping[str, float], cell: str, **sizes: int) -> None:

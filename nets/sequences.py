@@ -9,9 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+PAD_TOKEN = 0  # behind the end of a padded text; to a language model also its start and its end
+
 
 def check_sequences(x: Tensor | PackedSequence, input_size: int) -> None:
-    """Raise ValueError unless ``x`` holds sequences of ``input_size`` numbers a step."""
+    """Raise ValueError unless ``x`` holds sequences of ``input_size`` numbers a step.
+
+    Shapes:
+        x (B, T, I) or packed
+    """
     values = x.data if isinstance(x, PackedSequence) else x
     if values.dim() != (2 if values is not x else 3) or values.shape[-1] != input_size:
         raise ValueError(
@@ -23,7 +29,11 @@ def check_sequences(x: Tensor | PackedSequence, input_size: int) -> None:
 
 
 def check_numbers(x: Tensor | PackedSequence) -> None:
-    """Raise ValueError where an input is NaN; of packed sequences only what they hold counts, not their padding."""
+    """Raise ValueError where an input is NaN; of packed sequences only what they hold counts, not their padding.
+
+    Shapes:
+        x (B, T, I) or packed
+    """
     if not x.data.detach().sum().isnan():  # cheaper than a look at each of many numbers
         return
     padded = pad_packed_sequence(x, batch_first=True)[0] if isinstance(x, PackedSequence) else x
@@ -68,7 +78,11 @@ def pack(x: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | None) -> 
 
 
 def repack(padded: Tensor, lengths: Tensor, like: PackedSequence) -> PackedSequence:
-    """Pack sequences (B, T, …) in the very order of another pack of the same lengths."""
+    """Pack sequences (B, T, …) in the very order of another pack of the same lengths.
+
+    Shapes:
+        padded (B, T, ...), lengths (B,) -> packed
+    """
     if like.sorted_indices is not None:
         padded, lengths = padded[like.sorted_indices], lengths[like.sorted_indices.cpu()]
     data = pack_padded_sequence(padded, lengths, batch_first=True).data

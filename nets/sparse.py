@@ -6,7 +6,7 @@ Letters: N rows, I columns, E entries, O outputs, R replicas.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,11 @@ class SparsePattern:
 
     @classmethod
     def of_entries(cls, rows: Tensor, columns: Tensor, shape: tuple[int, int]) -> tuple["SparsePattern", Tensor]:
-        """The pattern of entries in any order, and the order (E,) in which it holds them."""
+        """The pattern of entries in any order, and the order (E,) in which it holds them.
+
+        Shapes:
+            rows (E,), columns (E,) -> a pattern of E entries, order (E,)
+        """
         order = torch.argsort(rows.long() * shape[1] + columns, stable=True)
         starts = F.pad(torch.bincount(rows, minlength=shape[0]).cumsum(0), (1, 0))
         return cls(starts, columns[order], shape[1]), order
@@ -44,14 +48,22 @@ class SparsePattern:
     @cached_property
     @torch.inference_mode(False)
     def rows(self) -> Tensor:
-        """The row of each entry, (E,)."""
+        """The row of each entry, (E,).
+
+        Shapes:
+            (E,)
+        """
         numbers = torch.arange(self.shape[0], device=self.columns.device)
         return numbers.repeat_interleave(self.row_starts.diff(), output_size=len(self.columns))
 
     @cached_property
     @torch.inference_mode(False)
     def transposed(self) -> tuple["SparsePattern", Tensor]:
-        """The pattern of the transposed matrix (I, N), and the order in which it holds these entries."""
+        """The pattern of the transposed matrix (I, N), and the order in which it holds these entries.
+
+        Shapes:
+            a pattern of E entries, order (E,)
+        """
         return self.of_entries(self.columns, self.rows, self.shape[::-1])
 
     @torch.inference_mode(False)
@@ -90,7 +102,11 @@ class SparseMatrix:
 
     @classmethod
     def of(cls, tensor: Tensor) -> "SparseMatrix":
-        """A tensor with the layout ``torch.sparse_csr``, to which no gradient flows."""
+        """A tensor with the layout ``torch.sparse_csr``, to which no gradient flows.
+
+        Shapes:
+            tensor (N, I) -> (N, I)
+        """
         if tensor.requires_grad:
             raise ValueError("a torch.sparse_csr tensor gets no gradient here: give it dense, or call detach() on it.")
         return cls(tensor.values(), SparsePattern(tensor.crow_indices(), tensor.col_indices(), tensor.shape[1]))
@@ -199,7 +215,7 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
-class LastCall:
+class LastCall(Generic[Result]):
     """A function that remembers its last result: a graph is prepared once, not in every step.
 
     Args:
@@ -210,17 +226,18 @@ class LastCall:
     def __init__(self, function: Callable[..., Result]) -> None:
         self.function = function
         self.arguments: tuple[Any, ...] | None = None
+        self.versions: tuple[int | None, ...] = ()
 
     def __call__(self, *arguments: Any) -> Result:
         versions = tuple(map(_version, arguments))
         known = self.arguments is not None and versions == self.versions
-        if not known or not all(map(_same, arguments, self.arguments)):
+        if not known or not all(map(_same, arguments, self.arguments or ())):
             with torch.inference_mode(False), torch.no_grad():  # what a validation prepares serves training too
                 self.result = self.function(*arguments)
             self.arguments, self.versions = arguments, versions
         return self.result
 
-    def __reduce__(self) -> tuple[type, tuple[Callable[..., Result]]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return LastCall, (self.function,)  # a copy, or what is unpickled, remembers nothing
 
 

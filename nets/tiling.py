@@ -1,6 +1,7 @@
 """Large images, tile by tile, without a seam."""
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -30,13 +31,18 @@ def tiled_logits(net: Callable[[Tensor], Tensor], images: Tensor, tile_size: int
 
     Raises:
         ValueError: when an argument is out of its range.
+
+    Example:
+        >>> images = torch.rand(1, 3, 40, 64)
+        >>> torch.allclose(tiled_logits(lambda tile: 2 * tile, images, tile_size=32, overlap=8), 2 * images)
+        True
     """
     check_tiles(tile_size, overlap)
     height, width = images.shape[-2:]
     rows, row_window = _axis(height, tile_size, overlap)
     columns, column_window = _axis(width, tile_size, overlap)
     window = torch.outer(row_window, column_window).to(images.device)
-    logits = total = None
+    logits: Tensor | None = None
     for row in rows:
         for column in columns:
             tile = (..., slice(row, row + len(row_window)), slice(column, column + len(column_window)))
@@ -47,7 +53,7 @@ def tiled_logits(net: Callable[[Tensor], Tensor], images: Tensor, tile_size: int
                 total = part.new_zeros(height, width, dtype=dtype)
             logits[tile] += window * part.to(dtype)
             total[tile] += window
-    return (logits / total).to(part.dtype)
+    return (cast(Tensor, logits) / total).to(part.dtype)
 
 
 def check_tiles(tile_size: int, overlap: int) -> None:

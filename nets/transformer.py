@@ -34,6 +34,12 @@ class TransformerEncoderLayer(nn.Module):
 
     Raises:
         ValueError: when a size is below 1, ``dropout`` is out of its range, or the attention is unknown.
+
+    Example:
+        >>> import torch
+        >>> layer = TransformerEncoderLayer(embed_dim=16, num_heads=4)
+        >>> layer(torch.rand(2, 9, 16)).shape
+        torch.Size([2, 9, 16])
     """
 
     def __init__(
@@ -73,7 +79,9 @@ class TransformerEncoderLayer(nn.Module):
         With ``return_weights`` also give the attention weights of each head.
         """
         attended = self.attention(self.attention_norm(x), mask, return_weights, num_queries)
-        attended, weights = attended if return_weights else (attended, None)
+        weights = None
+        if return_weights:
+            attended, weights = attended
         x = x[:, :num_queries] + self.dropout(attended)
         x = x + self.mlp(self.mlp_norm(x))
-        return (x, weights) if return_weights else x
+        return x if weights is None else (x, weights)

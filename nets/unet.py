@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -34,8 +35,9 @@ class ConvNormReLU(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         if self.training or torch.is_grad_enabled():
             return F.relu(self.norm(self.conv(maps)), inplace=True)
-        scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
-        bias = self.norm.bias - scale * self.norm.running_mean
+        mean, variance = cast(Tensor, self.norm.running_mean), cast(Tensor, self.norm.running_var)
+        scale = self.norm.weight * torch.rsqrt(variance + self.norm.eps)
+        bias = self.norm.bias - scale * mean
         return F.relu(F.conv2d(maps, scale[:, None, None, None] * self.conv.weight, bias, padding=1), inplace=True)
 
 
@@ -66,6 +68,11 @@ class UNet(nn.Module):
 
     Raises:
         ValueError: when an argument is out of its range, or an image too small for the depth.
+
+    Example:
+        >>> net = UNet(in_channels=3, num_classes=2, base_channels=4, depth=2)
+        >>> net(torch.rand(1, 3, 32, 48)).shape
+        torch.Size([1, 2, 32, 48])
     """
 
     def __init__(
@@ -149,7 +156,7 @@ class _WithoutStatistics:
     def __exit__(self, *error: object) -> None:
         for norm, momentum in zip(self.norms, self.momenta, strict=True):
             norm.momentum = momentum
-            norm.num_batches_tracked.sub_(1)
+            cast(Tensor, norm.num_batches_tracked).sub_(1)
 
 
 def _double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:

@@ -40,6 +40,11 @@ class VisionTransformer(nn.Module):
     Raises:
         ValueError: when ``patch_size`` does not divide ``image_size``, ``pool`` or the attention is unknown, a size
             is below 1, or images of another shape come in.
+
+    Example:
+        >>> net = VisionTransformer(image_size=8, patch_size=2, in_channels=1, embed_dim=16, depth=2, num_heads=4)
+        >>> net(torch.rand(5, 1, 8, 8)).shape
+        torch.Size([5, 10])
     """
 
     def __init__(

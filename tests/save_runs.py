@@ -16,7 +16,7 @@ TINY = {
     "vit_digits": ["embed_dim=4", "depth=1", "num_heads=1", "head_dim=4", "mlp_dim=4"],
     "autoencoder_gaussian": ["input_dim=8", "hidden_dims=[2]"],
     "rnn_running_average": ["hidden_size=4", "num_layers=1"],
-    "surname_classifier": ["rnn_size=4", "num_layers=1", "dropout=0", "cell=rnn"],
+    "surname_classifier": ["hidden_size=4", "num_layers=1", "dropout=0", "cell=rnn"],
     "surname_generator": ["hidden_size=4", "embed_dim=4", "dropout=0"],
     "gcn_karate_club": ["hidden_channels=[2]"],
     "unet_shapes": ["base_channels=2", "depth=1"],

@@ -17,7 +17,10 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 PRESETS = sorted((ROOT / "configs" / "presets").glob("*.yaml"))
 TWO_BATCHES = ["--trainer.limit_train_batches=2", "--trainer.limit_val_batches=2", "--trainer.max_epochs=1"]
 TWO_BATCHES += ["--trainer.limit_test_batches=2", "--trainer.limit_predict_batches=2", "--trainer.accelerator=cpu"]
-SMALLER = {"shapes": ["--data.num_train=64", "--data.num_eval=16"], "surname_classifier": ["--model.net.rnn_size=16"]}
+SMALLER = {
+    "shapes": ["--data.num_train=64", "--data.num_eval=16"],
+    "surname_classifier": ["--model.net.hidden_size=16"],
+}
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,8 @@ import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,50 @@ def test_a_room_imports_only_the_rooms_below_it(path):
             assert {name, room_of(name)} & MAY_IMPORT[room], f"{room} imports {name}"
 
 
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def import_graph(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """For each module by its dotted name, those of the same sources that it imports, for types or inside functions too.
+
+    A module that is imported runs the packages that it lies in first; that is no import of what these re-export.
+    """
+    graph: dict[str, set[str]] = {name: set() for name in sources}
+    for name, source in sources.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                graph[name] |= {alias.name for alias in node.names} & sources.keys()
+            elif isinstance(node, ast.ImportFrom):
+                members = {f"{node.module}.{alias.name}" for alias in node.names}
+                graph[name] |= members & sources.keys()
+                if members - sources.keys():
+                    graph[name] |= {node.module} & sources.keys()
+    return graph
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_no_modules_import_one_another_in_a_circle():
+    found = circle(import_graph({dotted(path): path.read_text(encoding="utf-8") for path in MODULES}))
+    assert not found, " imports ".join(reversed(found))
+
+
+def test_a_circle_is_found_wherever_the_imports_stand():
+    one = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from a.two import x"
+    two = "def f():\n    import a.three"
+    sources = {"a": "from a.one import x", "a.one": one, "a.two": two, "a.three": ""}
+    assert circle(import_graph(sources)) == []
+    for back in ("from a import one", "from a.one import x", "import a.one", "from a import x"):
+        assert circle(import_graph({**sources, "a.three": back})), back
+
+
 def test_networks_theory_and_figures_need_no_lightning():
     for path in MODULES:
         if path.relative_to(ROOT).parts[0] in ("nets", "theory", "figures"):
@@ -112,6 +158,13 @@ def test_a_package_only_reexports_its_public_names(room):
         assert isinstance(node, ast.ImportFrom) or is_all or is_docstring or is_late
     package = importlib.import_module(room)
     assert all(hasattr(package, name) for name in package.__all__)
+
+
+def test_data_and_networks_agree_on_the_padding():
+    from datamodules import alphabet
+    from nets import sequences
+
+    assert alphabet.PAD_TOKEN == sequences.PAD_TOKEN == 0  # as in the checkpoints that there are
 
 
 def options() -> list[str]:

@@ -13,6 +13,7 @@ from save_runs import save_runs
 import lit_models
 from lab import load_run
 from lab.training.exact_resume import ExactResume
+from nets.recurrent import FORMER_NAMES
 
 SAVED = Path(__file__).parent / "saved_runs"
 RUNS = sorted(path.parent for path in SAVED.glob("*/version_0/config.yaml"))
@@ -29,6 +30,11 @@ def quiet_trainer(**arguments: Any) -> Trainer:
     return Trainer(accelerator="cpu", logger=False, callbacks=[ExactResume()], **quiet, **FEW, **arguments)
 
 
+def by_their_present_names(weights: dict[str, Any]) -> dict[str, Any]:
+    parts = {name: name.rpartition(".") for name in weights}
+    return {f"{stem}{dot}{FORMER_NAMES.get(end, end)}": weights[name] for name, (stem, dot, end) in parts.items()}
+
+
 def test_there_is_a_run_of_every_task() -> None:
     tasks = {f"lit_models.{name}" for name in lit_models.__all__ if name.startswith("Lit")} - {"lit_models.LitTask"}
     assert {saved(run)["hyper_parameters"]["_class_path"] for run in RUNS} == tasks
@@ -38,14 +44,15 @@ def test_there_is_a_run_of_every_task() -> None:
 def test_a_saved_run_is_loaded_tested_and_resumed(run: Path) -> None:
     path, before = run / "checkpoints" / "last.ckpt", saved(run)
     module, datamodule = load_run(run)
+    weights = by_their_present_names(before["state_dict"])
     for name, value in module.net.state_dict().items():
-        assert torch.equal(value, before["state_dict"][f"net.{name}"]), name
+        assert torch.equal(value, weights[f"net.{name}"]), name
     (tested,) = quiet_trainer().test(module, datamodule, ckpt_path=path, weights_only=True, verbose=False)
     assert 0 < tested["test/loss"] < 100
     module, trainer = load_run(run)[0], quiet_trainer(max_epochs=2)
     trainer.fit(module.train(), datamodule=datamodule, ckpt_path=path, weights_only=True)
     assert trainer.global_step == 2 * before["global_step"] > 0
-    assert any(not torch.equal(one, before["state_dict"][f"net.{name}"]) for name, one in module.net.named_parameters())
+    assert any(not torch.equal(one, weights[f"net.{name}"]) for name, one in module.net.named_parameters())
 
 
 @pytest.mark.parametrize("command", ["test", "fit"])

@@ -18,7 +18,7 @@ BATCHES, EPOCHS = 7, 3  # 21 batches
 TASKS = {  # of each kind of network, data order and random number
     "vit_digits": ["--model.net.depth=1", "--data.batch_size=32"],
     "autoencoder_digits": ["--model.num_replicas=2"],
-    "surname_classifier": ["--model.net.rnn_size=8"],
+    "surname_classifier": ["--model.net.hidden_size=8"],
     "surname_generator": ["--model.net.hidden_size=8", "--model.net.embed_dim=8"],
     "gcn_digits_graph_sampled": ["--model.net.hidden_channels=8"],
     "lstm_running_average": ["--model.net.hidden_size=8"],

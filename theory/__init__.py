@@ -1,7 +1,8 @@
-"""Closed forms that experiments are held against."""
+"""Closed forms that experiments are compared with."""
 
 from theory.attention import attention_cost, dot_product_moments, exact_projections
 from theory.convolution import conv_output_shape, conv_parameter_count
+from theory.corrupted_autoencoder import denoising_linear_autoencoder_optimum, masked_linear_autoencoder_optimum
 from theory.gradient_flow import (
     gradient_bound,
     jacobian_bound,
@@ -10,13 +11,11 @@ from theory.gradient_flow import (
     vanishing_rate,
 )
 from theory.linear_autoencoder import (
-    denoising_linear_autoencoder_optimum,
-    largest_principal_angle,
     linear_autoencoder_optimum,
     linear_autoencoder_residual,
-    masked_linear_autoencoder_optimum,
     regularized_linear_autoencoder_optimum,
 )
+from theory.principal_angle import largest_principal_angle
 from theory.random_projection import (
     almost_orthogonal_count,
     almost_orthogonal_vectors,

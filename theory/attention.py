@@ -38,6 +38,10 @@ def dot_product_moments(mean: Tensor | float, std: Tensor | float, dim: int) -> 
 
     Raises:
         ValueError: when ``dim`` is below 1, ``std`` is negative, or ``mean`` has another width.
+
+    Example:
+        >>> dot_product_moments(mean=0.0, std=1.0, dim=64)
+        Moments(mean=tensor(0.), variance=tensor(64.))
     """
     mean, std = torch.as_tensor(mean), torch.as_tensor(std)
     if dim < 1:
@@ -68,6 +72,10 @@ def attention_cost(n: int, d: int, m: int, kind: str, num_features: int | None =
 
     Raises:
         ValueError: when a number is below 1, the kind is unknown, or ``num_features`` is missing or out of place.
+
+    Example:
+        >>> attention_cost(n=1024, d=64, m=64, kind="softmax")
+        AttentionCost(multiply_adds=134217728, stored_elements=1048576)
     """
     if min(n, d, m) < 1 or (num_features is not None and num_features < 1):
         raise ValueError(f"n, d, m and num_features must be at least 1, but are {n}, {d}, {m} and {num_features}.")
@@ -102,6 +110,12 @@ def exact_projections(q: Tensor, k: Tensor, rank: int | None = None) -> tuple[Te
 
     Raises:
         ValueError: when q and k have different widths, or the rank is out of its range.
+
+    Example:
+        >>> q, k = torch.rand(9, 2), torch.rand(7, 2)
+        >>> c, d = exact_projections(q, k)
+        >>> c.shape, torch.allclose(q @ (c @ k).T @ d, q @ k.T, atol=1e-5)
+        (torch.Size([2, 7]), True)
     """
     if q.dim() < 2 or k.dim() < 2 or q.shape[:-2] != k.shape[:-2] or q.shape[-1] != k.shape[-1]:
         raise ValueError(

@@ -27,6 +27,10 @@ def conv_output_shape(
     Raises:
         ValueError: when an argument is out of its range or of another number of dimensions, or the filter is larger
             than the padded input.
+
+    Example:
+        >>> conv_output_shape((28, 28), kernel=5, stride=2, padding=2)
+        (14, 14)
     """
     sizes = (input_size,) if isinstance(input_size, int) else tuple(input_size)
     arguments = {"input_size": (sizes, 1), "kernel": (kernel, 1), "stride": (stride, 1)}
@@ -58,6 +62,10 @@ def conv_parameter_count(in_channels: int, out_channels: int, kernel: Size, bias
 
     Raises:
         ValueError: when an argument is out of its range.
+
+    Example:
+        >>> conv_parameter_count(in_channels=3, out_channels=8, kernel=(4, 4))
+        392
     """
     taps = (kernel,) if isinstance(kernel, int) else tuple(kernel)
     for name, value in {

@@ -26,6 +26,10 @@ def jl_dimension(n: int, eps: float) -> int:
 
     Raises:
         ValueError: when an argument is out of its range.
+
+    Example:
+        >>> jl_dimension(n=1000, eps=0.2)
+        1382
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, but it is {n}.")
@@ -51,6 +55,10 @@ def jl_projection(n_dims: int, k: int, seed: int) -> Tensor:
 
     Raises:
         ValueError: when ``n_dims`` or ``k`` is below 1.
+
+    Example:
+        >>> jl_projection(n_dims=1000, k=50, seed=0).shape
+        torch.Size([50, 1000])
     """
     if min(n_dims, k) < 1:
         raise ValueError(f"n_dims and k must be at least 1, but are {n_dims} and {k}.")
@@ -77,6 +85,11 @@ def almost_orthogonal_vectors(count: int, dim: int, delta: float, seed: int) -> 
 
     Raises:
         ValueError: when an argument is out of its range, or two vectors overlap by more than δ.
+
+    Example:
+        >>> vectors = almost_orthogonal_vectors(count=20, dim=10, delta=0.99, seed=0)
+        >>> vectors.shape
+        torch.Size([20, 10])
     """
     if min(count, dim) < 1:
         raise ValueError(f"count and dim must be at least 1, but are {count} and {dim}.")
@@ -110,6 +123,10 @@ def welch_bound(count: int, dim: int) -> float:
 
     Raises:
         ValueError: when ``count`` or ``dim`` is below 1.
+
+    Example:
+        >>> welch_bound(count=3, dim=2)
+        0.5
     """
     if min(count, dim) < 1:
         raise ValueError(f"count and dim must be at least 1, but are {count} and {dim}.")
@@ -132,6 +149,10 @@ def almost_orthogonal_count(dim: int, delta: float) -> float:
 
     Raises:
         ValueError: when an argument is out of its range.
+
+    Example:
+        >>> round(almost_orthogonal_count(dim=100, delta=0.5))
+        3929
     """
     if dim < 1:
         raise ValueError(f"dim must be at least 1, but it is {dim}.")

@@ -43,6 +43,11 @@ def conv1d_as_relative_attention(
     Raises:
         ValueError: when the kernel has an even number of taps, a negative one, no positive one, or one that is not
             finite; when ``length`` or ``tolerance`` is out of its range.
+
+    Example:
+        >>> found = conv1d_as_relative_attention([0.25, 0.5, 0.25], length=6)
+        >>> found.p.shape
+        torch.Size([11])
     """
     taps = torch.as_tensor(kernel, dtype=torch.get_default_dtype())
     if taps.dim() != 1 or len(taps) % 2 == 0:
@@ -83,6 +88,10 @@ def max_pool_as_relative_attention(
 
     Raises:
         ValueError: when an argument is out of its range.
+
+    Example:
+        >>> max_pool_as_relative_attention(k=1, length=6).p.shape
+        torch.Size([11])
     """
     if k < 0:
         raise ValueError(f"k must be at least 0, but it is {k}.")

@@ -28,6 +28,10 @@ def elu_features(x: Tensor) -> Tensor:
 
     Shapes:
         x (..., N, D) -> (..., N, D)
+
+    Example:
+        >>> elu_features(torch.tensor([[-1.0, 0.0, 2.0]]))
+        tensor([[0.3679, 1.0000, 3.0000]])
     """
     return F.elu(x).add_(1.0)
 
@@ -40,6 +44,12 @@ def quadratic_features(x: Tensor) -> Tensor:
 
     Shapes:
         x (..., N, D) -> (..., N, C)
+
+    Example:
+        >>> x, y = torch.rand(4, 3), torch.rand(4, 3)
+        >>> similarity = quadratic_features(x) @ quadratic_features(y).T
+        >>> torch.allclose(similarity, (x @ y.T + 1) ** 2, atol=1e-5)
+        True
     """
     scaled = math.sqrt(2) * x
     # Products of slices: to gather the D(D-1)/2 pairs by their indices takes ten times as long.
@@ -65,7 +75,14 @@ class PositiveRandomFeatures(nn.Module):
 
     Raises:
         ValueError: when ``dim`` or ``num_features`` is below 1, ``scale`` is not positive, or x has another width.
+
+    Example:
+        >>> features = PositiveRandomFeatures(dim=4, num_features=32)
+        >>> features(torch.rand(7, 4)).shape
+        torch.Size([7, 32])
     """
+
+    directions: Tensor
 
     def __init__(self, dim: int, num_features: int, seed: int = 0, scale: float | None = None) -> None:
         super().__init__()

@@ -20,6 +20,11 @@ def softmax_kernel(q: Tensor, k: Tensor) -> Tensor:
 
     Shapes:
         q (..., N, D), k (..., S, D) -> (..., N, S)
+
+    Example:
+        >>> softmax_kernel(torch.zeros(2, 4), torch.rand(3, 4))
+        tensor([[1., 1., 1.],
+                [1., 1., 1.]])
     """
     return (q * q.shape[-1] ** -0.5 @ k.transpose(-2, -1)).exp()
 
@@ -31,6 +36,10 @@ def quadratic_kernel(q: Tensor, k: Tensor) -> Tensor:
 
     Shapes:
         q (..., N, D), k (..., S, D) -> (..., N, S)
+
+    Example:
+        >>> quadratic_kernel(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 1.0]]))
+        tensor([[36.]])
     """
     return (q @ k.transpose(-2, -1) + 1).square()
 
@@ -65,6 +74,11 @@ def kernel_attention(
         ValueError: when shapes do not fit together, or the mask is not boolean; and, unless Python runs with ``-O``
             or the call is being compiled, when the similarity has another shape, a negative or an infinite value,
             or is zero towards every key that a query may attend to.
+
+    Example:
+        >>> q, k, v = torch.rand(5, 4), torch.rand(6, 4), torch.rand(6, 3)
+        >>> kernel_attention(q, k, v, quadratic_kernel).shape
+        torch.Size([5, 3])
     """
     check_attention_inputs(q, k, v, mask)
     similarities = similarity(q, k)  # (..., N, S)
@@ -85,7 +99,11 @@ def checks_are_on() -> bool:
 
 
 def check_denominator(denominator: Tensor) -> None:
-    """Raise ValueError where the similarities of a query sum up to nothing that one can divide by."""
+    """Raise ValueError where the similarities of a query sum up to nothing that one can divide by.
+
+    Shapes:
+        denominator (..., N, 1), a sum over the keys for each query
+    """
     if not checks_are_on():
         return
     divisible = (denominator >= torch.finfo(denominator.dtype).tiny) & denominator.isfinite()

@@ -41,6 +41,12 @@ def linear_attention(
     Raises:
         ValueError: when shapes do not fit together; and, unless Python runs with ``-O`` or the call is being compiled,
             when a denominator is not positive and finite.
+
+    Example:
+        >>> from nets import elu_features
+        >>> q, k, v = torch.rand(5, 4), torch.rand(5, 4), torch.rand(5, 3)
+        >>> linear_attention(q, k, v, elu_features, causal=True).shape
+        torch.Size([5, 3])
     """
     check_attention_inputs(q, k, v, None)
     if causal and q.shape[-2] != k.shape[-2]:
@@ -71,8 +77,8 @@ def _causal_average(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     chunk = max(1, min(length, round(math.sqrt(q.shape[-1] * width))))
     batch = torch.broadcast_shapes(k.shape[:-2], v.shape[:-2])
     state, outputs = k.new_zeros(*batch, 1, k.shape[-1], width + 1), []
-    for segment in zip(*(x.split(CHUNKS * chunk, dim=-2) for x in (q, k, v)), strict=True):
-        output, state = _causal_segment(*segment, state, chunk)
+    for of_q, of_k, of_v in zip(*(x.split(CHUNKS * chunk, dim=-2) for x in (q, k, v)), strict=True):
+        output, state = _causal_segment(of_q, of_k, of_v, state, chunk)
         outputs.append(output)
     return torch.cat(outputs, dim=-2)
 

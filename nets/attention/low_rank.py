@@ -24,6 +24,13 @@ def low_rank_attention(u: Tensor, s: Tensor, vh: Tensor, v: Tensor) -> Tensor:
 
     Raises:
         ValueError: when shapes do not fit together, or the rank K is higher than N or S.
+
+    Example:
+        >>> import torch
+        >>> q, k, v = torch.rand(7, 2), torch.rand(6, 2), torch.rand(6, 3)
+        >>> u, s, vh = torch.linalg.svd(q @ k.T, full_matrices=False)
+        >>> torch.allclose(low_rank_attention(u[:, :2], s[:2], vh[:2], v), q @ k.T @ v, atol=1e-5)
+        True
     """
     if u.dim() < 2 or vh.dim() < 2 or v.dim() < 2 or s.dim() < 1:
         shapes = [tuple(tensor.shape) for tensor in (u, s, vh, v)]
@@ -62,6 +69,13 @@ def projected_attention(q: Tensor, k: Tensor, v: Tensor, c: Tensor, d: Tensor) -
 
     Raises:
         ValueError: when shapes do not fit together, or the rank K is higher than S.
+
+    Example:
+        >>> import torch
+        >>> q, k, v = torch.rand(7, 4), torch.rand(6, 4), torch.rand(6, 3)
+        >>> c, d = torch.rand(2, 6), torch.rand(2, 6)  # six tokens summed up in two
+        >>> projected_attention(q, k, v, c, d).shape
+        torch.Size([7, 3])
     """
     check_attention_inputs(q, k, v, None)
     for name, projection in {"c": c, "d": d}.items():

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nets.attention.kernels import checks_are_on
-from nets.attention.named import named_attention
+from nets.attention.registry import named_attention
 
 
 class MultiHeadAttention(nn.Module):
@@ -42,6 +42,13 @@ class MultiHeadAttention(nn.Module):
     Raises:
         ValueError: when ``head_dim`` is None and ``num_heads`` does not divide ``embed_dim``; when a size is below 1;
             when the attention or one of its options is unknown.
+
+    Example:
+        >>> import torch
+        >>> layer = MultiHeadAttention(embed_dim=16, num_heads=4, attention="elu")
+        >>> output, weights = layer(torch.rand(2, 9, 16), return_weights=True)
+        >>> output.shape, weights.shape
+        (torch.Size([2, 9, 16]), torch.Size([2, 4, 9, 9]))
     """
 
     def __init__(
@@ -87,9 +94,11 @@ class MultiHeadAttention(nn.Module):
         if asked and checks_are_on():
             _check_takes(self.attention, *asked)
         attended = self.attention(q[:, :, :num_queries], k, v, **asked)
-        attended, weights = attended if return_weights else (attended, None)
-        output = self.out(attended.transpose(1, 2).flatten(2))  # (B, N, H·D) -> (B, N, E)
-        return (output, weights) if return_weights else output
+        weights = None
+        if return_weights:
+            attended, weights = attended
+        output: Tensor = self.out(attended.transpose(1, 2).flatten(2))  # (B, N, H·D) -> (B, N, E)
+        return output if weights is None else (output, weights)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of every head.

@@ -32,6 +32,11 @@ def relative_attention(
 
     Raises:
         ValueError: when shapes do not fit together.
+
+    Example:
+        >>> q, k, v = torch.rand(5, 4), torch.rand(5, 4), torch.rand(5, 3)
+        >>> relative_attention(q, k, v, torch.zeros(9)).shape
+        torch.Size([5, 3])
     """
     check_attention_inputs(q, k, v, None)
     length = q.shape[-2]
@@ -71,6 +76,11 @@ class RelativeAttention1d(nn.Module):
 
     Raises:
         ValueError: when an argument is out of its range, or x has another width.
+
+    Example:
+        >>> layer = RelativeAttention1d(max_distance=2, embed_dim=1)
+        >>> layer(torch.rand(3, 10, 1)).shape
+        torch.Size([3, 10, 1])
     """
 
     def __init__(self, max_distance: int, embed_dim: int = 1) -> None:

@@ -21,6 +21,11 @@ def attention_rollout(weights: list[Tensor]) -> Tensor:
 
     Raises:
         ValueError: when the list is empty.
+
+    Example:
+        >>> layers = [torch.full((1, 2, 3, 3), 1 / 3)] * 2  # two layers that look everywhere alike
+        >>> attention_rollout(layers)[0].sum(dim=1)
+        tensor([1.0000, 1.0000, 1.0000])
     """
     if not weights:
         raise ValueError("attention_rollout needs the weights of at least one layer, but the list is empty.")

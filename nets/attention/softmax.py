@@ -37,6 +37,12 @@ def softmax_attention(
 
     Raises:
         ValueError: when shapes do not fit together, the mask is not boolean, or ``dropout_p`` is out of its range.
+
+    Example:
+        >>> q, k, v = torch.rand(2, 5, 4), torch.rand(2, 6, 4), torch.rand(2, 6, 3)
+        >>> output, weights = softmax_attention(q, k, v, return_weights=True)
+        >>> output.shape, weights.shape
+        (torch.Size([2, 5, 3]), torch.Size([2, 5, 6]))
     """
     check_attention_inputs(q, k, v, mask)
     if not 0.0 <= dropout_p < 1.0:
@@ -60,7 +66,11 @@ def softmax_attention(
 
 
 def check_attention_inputs(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> None:
-    """Raise ValueError unless queries, keys, values and mask fit together."""
+    """Raise ValueError unless queries, keys, values and mask fit together.
+
+    Shapes:
+        q (..., N, D), k (..., S, D), v (..., S, M), mask broadcastable to (..., N, S)
+    """
     shapes = {"q": tuple(q.shape), "k": tuple(k.shape), "v": tuple(v.shape)}
     for name, shape in shapes.items():
         if len(shape) < 2:

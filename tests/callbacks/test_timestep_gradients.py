@@ -44,7 +44,7 @@ def plain_loop(task: LitSequenceRegressor, batch: tuple[Tensor, Tensor]) -> list
     """What is to be measured of a recurrent net, from copies of its weights, one step and one gate at a time."""
     task, given, layers = deepcopy(task), batch[0].unbind(1), []
     for layer in task.net.recurrent_layers:
-        weights = (layer.weight_x, layer.weight_h, layer.bias)
+        weights = (layer.weight_ih, layer.weight_hh, layer.bias)
         gates = list(zip(*(weight.split(layer.hidden_size) for weight in weights), strict=True))
         hidden = cell = given[0].new_zeros(len(given[0]), layer.hidden_size)
         history = []
@@ -167,7 +167,7 @@ def test_gradients_of_parameters_are_left_alone_and_hooks_removed_also_after_an_
 @pytest.mark.parametrize(("kind", "suffix"), [("identity", ""), ("lstm", "/input")])
 def test_weights_that_are_not_finite_have_no_radius(kind: str, suffix: str, value: float) -> None:
     task = build_task(kind, 2).double()
-    task.net.recurrent_layers[0].weight_h.data[0, 0] = value
+    task.net.recurrent_layers[0].weight_hh.data[0, 0] = value
     first, second = measure_timestep_gradients(task, draw_batch())
     for name in ("spectral_radius", "sigma_max"):
         assert first[name + suffix].isnan() and second[name + suffix].isfinite()

@@ -184,7 +184,7 @@ def test_training_batches_are_as_wide_as_the_others() -> None:
 def test_the_last_step_is_solved_by_a_linear_unit_that_adds_up() -> None:
     inputs, targets = loaded(seq_len=10).datasets["val"].tensors
     unit = RNNLayer(1, 1, "identity")
-    unit.load_state_dict({"weight_x": torch.tensor([[0.1]]), "weight_h": torch.ones(1, 1), "bias": torch.zeros(1)})
+    unit.load_state_dict({"weight_ih": torch.tensor([[0.1]]), "weight_hh": torch.ones(1, 1), "bias": torch.zeros(1)})
     outputs, _ = unit(inputs)
     assert_close(outputs[:, -1], targets[:, -1], atol=1e-6, rtol=0)
     assert (outputs[:, :-1] - targets[:, :-1]).abs().max() > 0.1

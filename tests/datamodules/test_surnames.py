@@ -239,7 +239,12 @@ def test_a_loaded_run_knows_the_languages_of_given_names(root: Path, lab: Lab) -
         "--data.source=files",
         f"--data.root={root}",
     ]
-    sizes = ["--model.num_classes=3", "--model.net.num_classes=3", "--model.net.rnn_size=4", "--trainer.max_epochs=1"]
+    sizes = [
+        "--model.num_classes=3",
+        "--model.net.num_classes=3",
+        "--model.net.hidden_size=4",
+        "--trainer.max_epochs=1",
+    ]
     assert lab("fit", *config, *sizes, "--data.val_fraction=0.2", "--test_after_fit=false", NO_PICTURES) == 0
     _, data = load_run(lab.run("surname_classifier"))
     assert data.class_names == sorted(LISTS)

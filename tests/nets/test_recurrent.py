@@ -1,15 +1,19 @@
-"""Recurrent networks against torch's own, and against their equations written out gate by gate."""
+"""What all recurrent layers and stacks share: their weights, their ways to be saved, and what they refuse."""
 
 import pickle
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 import torch
+from recurrent_twins import weighted_sum
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from nets import LSTM, RNN, LSTMLayer, RNNLayer
+from nets import GRU, LSTM, RNN, GRULayer, LSTMLayer, RNNLayer
 from nets.recurrent import RecurrentNet
+
+GATES = {RNNLayer: 1, LSTMLayer: 4, GRULayer: 3, RNN: 1, LSTM: 4, GRU: 3}
 
 BUILDERS: dict[str, Callable[[], RecurrentNet]] = {
     "RNNLayer tanh": lambda: RNNLayer(2, 3),
@@ -20,15 +24,10 @@ BUILDERS: dict[str, Callable[[], RecurrentNet]] = {
     "RNN of two, relu": lambda: RNN(2, 3, 2, "relu"),
     "LSTM": lambda: LSTM(3, 2),
     "LSTM of two": lambda: LSTM(2, 3, 2),
-}
-LINEAR: dict[str, Callable[[], RecurrentNet]] = {
+    "GRULayer": lambda: GRULayer(2, 3),
+    "GRU of three with a gain": lambda: GRU(4, 3, 3, 1.2),
     "RNNLayer identity": lambda: RNNLayer(3, 2, "identity"),
     "RNN of two, identity": lambda: RNN(2, 3, 2, "identity"),
-}
-SCALARS: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": lambda x: (x.exp() - (-x).exp()) / (x.exp() + (-x).exp()),
-    "relu": lambda x: x.clamp(min=0),
-    "identity": lambda x: x,
 }
 paths = pytest.mark.parametrize("return_states", [False, True], ids=["fused", "unrolled"])
 
@@ -38,148 +37,10 @@ def same_weights_each_time() -> None:
     torch.manual_seed(0)
 
 
-def random_state(net: RecurrentNet, batch_size: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    """h_0, or (h_0, c_0), in the shape that the net takes."""
-    layers = net.recurrent_layers
-    shape = (batch_size, layers[0].hidden_size)
-    shape = shape if layers[0] is net else (len(layers), *shape)
-    return tuple(torch.randn(shape, dtype=dtype, requires_grad=True) for _ in net.state_names)
-
-
-def torch_twin(net: RecurrentNet) -> tuple[nn.RNNBase, list[Tensor]]:
-    """torch's network of the same weights, the second bias 0, and its parameters in the order of ours."""
-    layers, first = net.recurrent_layers, net.recurrent_layers[0]
-    options = {"num_layers": len(layers), "batch_first": True, "dtype": first.bias.dtype}
-    kind = nn.LSTM if isinstance(first, LSTMLayer) else nn.RNN
-    options |= {} if kind is nn.LSTM else {"nonlinearity": first.nonlinearity}
-    twin = kind(first.input_size, first.hidden_size, **options)
-    parameters = [
-        getattr(twin, f"{name}_l{n}") for n in range(len(layers)) for name in ("weight_ih", "weight_hh", "bias_ih")
-    ]
-    with torch.no_grad():
-        for theirs, ours in zip(parameters, net.parameters(), strict=True):
-            theirs.copy_(ours)
-        for n in range(len(layers)):
-            getattr(twin, f"bias_hh_l{n}").zero_()
-    return twin, parameters
-
-
-def naive(net: RecurrentNet, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The equations step by step and gate by gate: all h of the last layer, and the last states (L, B, H)."""
-    last = []
-    for number, layer in enumerate(net.recurrent_layers):
-        h, c = state[0][number], state[-1][number]
-        outputs = []
-        for x_t in x.unbind(1):
-            z = [
-                x_t @ w_x.T + h @ w_h.T + b
-                for w_x, w_h, b in zip(
-                    *(weight.split(layer.hidden_size) for weight in (layer.weight_x, layer.weight_h, layer.bias)),
-                    strict=True,
-                )
-            ]
-            if isinstance(layer, LSTMLayer):
-                i, f, o = (1 / (1 + (-z[gate]).exp()) for gate in (0, 1, 3))
-                c = f * c + i * SCALARS["tanh"](z[2])
-                h = o * SCALARS["tanh"](c)
-            else:
-                h = SCALARS[layer.nonlinearity](z[0])
-            outputs.append(h)
-        x = torch.stack(outputs, dim=1)
-        last.append((h, c)[: len(net.state_names)])
-    return x, tuple(torch.stack(parts) for parts in zip(*last, strict=True))
-
-
-def as_tuple(state: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return (state,) if isinstance(state, Tensor) else state
-
-
-def weighted_sum(values: tuple[Tensor, ...]) -> Tensor:
-    generator = torch.Generator().manual_seed(1)
-    return sum((value * torch.randn(value.shape, generator=generator, dtype=value.dtype)).sum() for value in values)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@paths
-def test_a_linear_layer_has_the_values_of_the_recurrence_by_hand(return_states: bool, dtype: torch.dtype) -> None:
-    layer = RNNLayer(2, 3, "identity").to(dtype)
-    assert sum(parameter.numel() for parameter in layer.parameters()) == 18  # 3·2 + 3·3 + 3
-    for parameter in layer.parameters():
-        nn.init.constant_(parameter, -0.1)
-    first = [[0.1, 0.15], [0.2, 0.25], [0.3, 0.35], [0.4, 0.45]]
-    second = [[-0.1, -1.5], [-0.2, -2.5], [-0.3, -3.5], [-0.4, -0.45]]
-    outputs, last = layer(torch.tensor([first, second], dtype=dtype), return_states=return_states)[:2]
-    # h_t = −0.1 (x_t1 + x_t2) − 0.3 h_{t−1} − 0.1, the same in all units
-    by_hand = [[-0.125, -0.1075, -0.13275, -0.145175], [0.06, 0.152, 0.2344, -0.08532]]
-    expected = torch.tensor(by_hand, dtype=dtype)[:, :, None].expand(2, 4, 3)
-    assert_close(outputs, expected, rtol=0, atol=1e-6 if dtype == torch.float32 else 1e-15)
-    assert torch.equal(last, outputs[:, -1])
-
-
-@pytest.mark.parametrize("with_state", [False, True], ids=["from zero", "from a state"])
-@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-6), (torch.float64, 1e-14)])
-@pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
-@paths
-def test_values_and_gradients_are_those_of_torch(
-    build: Callable, return_states: bool, dtype: torch.dtype, error: float, with_state: bool
-) -> None:
-    net = build().to(dtype)
-    twin, parameters = torch_twin(net)
-    x = torch.randn(4, 5, net.input_size, dtype=dtype, requires_grad=True)
-    state = random_state(net, 4, dtype) if with_state else ()
-    argument = (state if len(state) == 2 else state[0]) if with_state else None
-    outputs, last = net(x, argument, return_states=return_states)[:2]
-    theirs = tuple(part.view(-1, 4, part.shape[-1]) for part in state)
-    expected, expected_last = twin(x, (theirs if len(theirs) == 2 else theirs[0]) if with_state else None)
-
-    assert type(last) is type(expected_last)
-    values = (outputs, *as_tuple(last))
-    expected = (expected, *(part.view(values[1].shape) for part in as_tuple(expected_last)))
-    assert_close(values, expected, rtol=error, atol=error)
-    gradients = torch.autograd.grad(weighted_sum(values), (*net.parameters(), x, *state))
-    assert all(gradient.any() for gradient in gradients)
-    assert_close(
-        gradients, torch.autograd.grad(weighted_sum(expected), (*parameters, x, *state)), rtol=error, atol=error
-    )
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 6), (5, 1), (3, 4)])
-@pytest.mark.parametrize("build", (BUILDERS | LINEAR).values(), ids=BUILDERS | LINEAR)
-@paths
-def test_values_and_gradients_are_those_of_the_equations(
-    build: Callable, return_states: bool, shape: tuple[int, int]
-) -> None:
-    net = build().double()
-    x = torch.randn(*shape, net.input_size, dtype=torch.float64, requires_grad=True)
-    state = random_state(net, len(x), torch.float64)
-    outputs, last = net(x, list(state), return_states=return_states)[:2]
-    values = (outputs, *as_tuple(last))
-    hidden_size = net.recurrent_layers[0].hidden_size
-    expected, expected_last = naive(net, x, tuple(part.view(-1, len(x), hidden_size) for part in state))
-    expected = (expected, *(part.view(state[0].shape) for part in expected_last))
-    assert outputs.shape == (*shape, hidden_size)
-    assert_close(values, expected, rtol=0, atol=1e-13)
-    wrt = (*net.parameters(), x, *state)
-    gradients, expected_gradients = (torch.autograd.grad(weighted_sum(each), wrt) for each in (values, expected))
-    assert_close(gradients, expected_gradients, rtol=1e-12, atol=1e-12)
-
-
-def test_random_sizes_agree_with_the_equations() -> None:
-    for _ in range(20):
-        batch, time, width, hidden, layers = torch.randint(1, 6, (5,)).tolist()
-        for net in (RNN(width, hidden, layers), LSTM(width, hidden, layers)):
-            net.double()
-            x = torch.randn(batch, time, width, dtype=torch.float64)
-            zeros = (x.new_zeros(layers, batch, hidden),) * len(net.state_names)
-            expected, expected_last = naive(net, x, zeros)
-            for return_states in (False, True):
-                outputs, last = net(x, return_states=return_states)[:2]
-                assert_close(outputs, expected, rtol=0, atol=1e-14)
-                assert_close(as_tuple(last), expected_last, rtol=0, atol=1e-14)
-
-
 @pytest.mark.parametrize(
-    "net", [RNN(40, 64, 2), LSTM(40, 64, 2), RNNLayer(40, 64), LSTMLayer(40, 64)], ids=lambda net: type(net).__name__
+    "net",
+    [RNN(40, 64, 2), LSTM(40, 64, 2), GRU(40, 64, 2), RNNLayer(40, 64), LSTMLayer(40, 64), GRULayer(40, 64)],
+    ids=lambda net: type(net).__name__,
 )
 def test_all_weights_start_uniform_within_one_over_the_root_of_the_hidden_size(net: RecurrentNet) -> None:
     for layer in net.recurrent_layers:
@@ -196,22 +57,18 @@ def test_all_weights_start_uniform_within_one_over_the_root_of_the_hidden_size(n
 
 
 @pytest.mark.parametrize("gain", [0.5, 1, 1.2])
-@pytest.mark.parametrize(
-    ("kind", "blocks"),
-    [(RNNLayer, 1), (LSTMLayer, 4), (RNN, 1), (LSTM, 4)],
-    ids=["RNNLayer", "LSTMLayer", "RNN", "LSTM"],
-)
-def test_with_a_gain_every_block_starts_as_an_orthogonal_matrix_times_it(
-    kind: type[RecurrentNet], blocks: int, gain: float
+@pytest.mark.parametrize(("kind", "gates"), GATES.items())
+def test_with_a_gain_every_gate_starts_as_an_orthogonal_matrix_times_it(
+    kind: type[RecurrentNet], gates: int, gain: float
 ) -> None:
-    options = {"num_layers": 2} if kind in (RNN, LSTM) else {}
+    options = {"num_layers": 2} if kind in (RNN, LSTM, GRU) else {}
     net = kind(3, 5, recurrent_gain=gain, **options).double()
     for layer in net.recurrent_layers:
         layer.reset_parameters()
         assert layer.recurrent_gain == gain
-        for weight, value in ((layer.weight_h, gain), (layer.weight_x, 1)):
+        for weight, value in ((layer.weight_hh, gain), (layer.weight_ih, 1)):
             parts = weight.split(5)
-            assert len(parts) == blocks
+            assert len(parts) == gates
             for part in parts:
                 singular = torch.linalg.svdvals(part)
                 assert_close(singular, torch.full_like(singular, value))
@@ -222,30 +79,57 @@ def test_with_a_gain_every_block_starts_as_an_orthogonal_matrix_times_it(
 def test_layers_of_a_stack_are_named_by_number_and_only_the_lowest_reads_the_input() -> None:
     shapes = {name: tuple(value.shape) for name, value in LSTM(2, 3, 2).state_dict().items()}
     assert shapes == {
-        "recurrent_layers.0.weight_x": (12, 2),
-        "recurrent_layers.0.weight_h": (12, 3),
+        "recurrent_layers.0.weight_ih": (12, 2),
+        "recurrent_layers.0.weight_hh": (12, 3),
         "recurrent_layers.0.bias": (12,),
-        "recurrent_layers.1.weight_x": (12, 3),
-        "recurrent_layers.1.weight_h": (12, 3),
+        "recurrent_layers.1.weight_ih": (12, 3),
+        "recurrent_layers.1.weight_hh": (12, 3),
         "recurrent_layers.1.bias": (12,),
     }
-    assert list(RNNLayer(2, 3).state_dict()) == ["weight_x", "weight_h", "bias"]
+    assert list(RNNLayer(2, 3).state_dict()) == ["weight_ih", "weight_hh", "bias"]
+    assert {name: len(value) for name, value in GRU(2, 3).state_dict().items()} == {
+        "recurrent_layers.0.weight_ih": 9,
+        "recurrent_layers.0.weight_hh": 9,
+        "recurrent_layers.0.bias": 9,
+    }
     net = RNN(2, 3, 4, "relu", 0.5)
     assert (net.input_size, net.hidden_size, net.num_layers, len(net.recurrent_layers)) == (2, 3, 4, 4)
     assert {(layer.nonlinearity, layer.recurrent_gain) for layer in net.recurrent_layers} == {("relu", 0.5)}
 
 
-@pytest.mark.parametrize("build", (BUILDERS | LINEAR).values(), ids=BUILDERS | LINEAR)
+@pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
 def test_a_state_dict_or_a_pickle_gives_the_same_network(build: Callable) -> None:
     net, other = build(), build()
     x = torch.randn(2, 3, net.input_size)
     assert not torch.equal(other(x)[0], net(x)[0])
     other.load_state_dict(net.state_dict())
-    for copy in (other, pickle.loads(pickle.dumps(net))):
+    for copy in (other, pickle.loads(pickle.dumps(net)), deepcopy(net)):
         assert torch.equal(copy(x)[0], net(x)[0])
 
 
-@pytest.mark.parametrize("build", (BUILDERS | LINEAR).values(), ids=BUILDERS | LINEAR)
+def former(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.replace("weight_ih", "weight_x").replace("weight_hh", "weight_h"): value for name, value in state.items()
+    }
+
+
+@pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+def test_weights_are_loaded_by_their_former_names_too(build: Callable) -> None:
+    net, other = nn.Sequential(build()), nn.Sequential(deepcopy(build()))
+    saved = former(net.state_dict())
+    assert not saved.keys() & {name for name, _ in net.named_parameters() if "bias" not in name}
+    names = list(saved)
+    other.load_state_dict(saved)
+    assert all(torch.equal(value, net.state_dict()[name]) for name, value in other.state_dict().items())
+    assert list(saved) == names and list(other.state_dict()) == list(net.state_dict())
+    del saved[names[1]]
+    with pytest.raises(
+        RuntimeError, match=rf"Missing key\(s\) in state_dict: \"{names[1].replace('weight_h', 'weight_hh')}\""
+    ):
+        other.load_state_dict(saved)
+
+
+@pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
 @paths
 def test_evaluation_and_no_grad_give_the_values_of_training(build: Callable, return_states: bool) -> None:
     net = build()
@@ -265,33 +149,25 @@ def test_evaluation_and_no_grad_give_the_values_of_training(build: Callable, ret
 
 
 @pytest.mark.parametrize("name", ["input_size", "hidden_size"])
-@pytest.mark.parametrize("kind", [RNNLayer, LSTMLayer, RNN, LSTM])
+@pytest.mark.parametrize("kind", GATES)
 @pytest.mark.parametrize("value", [0, -1])
 def test_sizes_below_one_are_refused(kind: type[RecurrentNet], name: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 1, but it is {value}"):
         kind(**{"input_size": 2, "hidden_size": 3, name: value})
 
 
-@pytest.mark.parametrize("kind", [RNN, LSTM])
+@pytest.mark.parametrize("kind", [RNN, LSTM, GRU])
 @pytest.mark.parametrize("value", [0, -1])
 def test_a_stack_without_layers_is_refused(kind: type[RecurrentNet], value: int) -> None:
     with pytest.raises(ValueError, match=f"num_layers must be at least 1, but it is {value}"):
         kind(2, 3, value)
 
 
-@pytest.mark.parametrize("kind", [RNNLayer, LSTMLayer, RNN, LSTM])
+@pytest.mark.parametrize("kind", GATES)
 @pytest.mark.parametrize("gain", [0, -0.5, float("nan")])
 def test_gains_that_are_not_above_zero_are_refused(kind: type[RecurrentNet], gain: float) -> None:
     with pytest.raises(ValueError, match=f"recurrent_gain must be more than 0, or null in a file, but it is {gain}"):
         kind(2, 3, recurrent_gain=gain)
-
-
-@pytest.mark.parametrize("kind", [RNNLayer, RNN])
-@pytest.mark.parametrize("nonlinearity", ["sigmoid", "Tanh", ""])
-def test_unknown_nonlinearities_are_refused(kind: type[RecurrentNet], nonlinearity: str) -> None:
-    message = f'nonlinearity must be "tanh", "relu" or "identity", but it is "{nonlinearity}"'
-    with pytest.raises(ValueError, match=message):
-        kind(2, 3, nonlinearity=nonlinearity)
 
 
 @pytest.mark.parametrize(
@@ -301,8 +177,10 @@ def test_unknown_nonlinearities_are_refused(kind: type[RecurrentNet], nonlineari
         (LSTMLayer(2, 3), "h_0 and c_0", (4, 3)),
         (RNN(2, 3, 2), "h_0", (2, 4, 3)),
         (LSTM(2, 3, 1), "h_0 and c_0", (1, 4, 3)),
+        (GRULayer(2, 3), "h_0", (4, 3)),
+        (GRU(2, 3, 2), "h_0", (2, 4, 3)),
     ],
-    ids=["RNNLayer", "LSTMLayer", "RNN", "LSTM"],
+    ids=["RNNLayer", "LSTMLayer", "RNN", "LSTM", "GRULayer", "GRU"],
 )
 def test_initial_states_of_another_shape_or_number_are_refused(net: RecurrentNet, names: str, shape: tuple) -> None:
     x, right = torch.zeros(4, 5, 2), torch.zeros(shape)
@@ -320,7 +198,7 @@ def test_initial_states_of_another_shape_or_number_are_refused(net: RecurrentNet
             net(x, state)
 
 
-@pytest.mark.parametrize("kind", [RNNLayer, LSTMLayer, RNN, LSTM])
+@pytest.mark.parametrize("kind", GATES)
 @pytest.mark.parametrize("shape", [(4, 5, 3), (4, 2), (1, 4, 5, 2), (2,), ()])
 def test_inputs_of_another_width_or_number_of_dimensions_are_refused(kind: type[RecurrentNet], shape: tuple) -> None:
     shown = str(shape).replace("(", r"\(").replace(")", r"\)")
@@ -328,7 +206,7 @@ def test_inputs_of_another_width_or_number_of_dimensions_are_refused(kind: type[
         kind(2, 3)(torch.zeros(shape))
 
 
-@pytest.mark.parametrize("kind", [RNNLayer, LSTMLayer, RNN, LSTM])
+@pytest.mark.parametrize("kind", GATES)
 def test_inputs_without_steps_or_with_nan_are_refused(kind: type[RecurrentNet]) -> None:
     net, x = kind(2, 3), torch.zeros(4, 5, 2)
     with pytest.raises(ValueError, match=r"must have at least one step, but the input is a tensor of .* \(4, 0, 2\)"):

@@ -13,6 +13,7 @@ from nets import (
     TiedAutoencoder,
     call_replicas,
     clip_replicas,
+    is_replica_metric,
     replica_metrics,
     stack_replicas,
     take_replica,
@@ -195,6 +196,13 @@ def test_metrics_are_the_mean_the_spread_of_the_sample_and_each_replica() -> Non
     }
 
 
+def test_a_metric_of_one_replica_is_told_from_those_of_all() -> None:
+    metrics = replica_metrics("val/loss", torch.tensor([1.0, 2.0, 6.0]))
+    of_one = ["val/loss_replica_0", "val/loss_replica_1", "val/loss_replica_2"]
+    assert [name for name in metrics if is_replica_metric(name)] == of_one
+    assert [name for name in metrics if not is_replica_metric(name)] == ["val/loss", "val/loss_std"]
+
+
 def test_the_metric_of_one_replica_stands_alone() -> None:
     metrics = replica_metrics("val/loss", torch.tensor([4.0]))
     assert {name: value.tolist() for name, value in metrics.items()} == {"val/loss": 4.0}
@@ -216,8 +224,15 @@ def test_gradients_are_clipped_by_the_norm_of_each_replica_as_torch_clips_one(bu
         assert_close(parameter.grad, expected, rtol=0, atol=1e-12, equal_nan=True)
 
 
-def test_without_gradients_nothing_is_clipped() -> None:
-    clip_replicas(stacked(BUILDERS["linear"]), 1.0)
+def test_parameters_without_gradients_are_left_out_of_the_norm() -> None:
+    net = stacked(BUILDERS["linear"])
+    clip_replicas(net, 1.0)
+    assert all(parameter.grad is None for parameter in net.parameters())
+    first, *others = net.parameters()
+    first.grad = torch.full_like(first, 3.0)
+    clip_replicas(net, 1.0)
+    assert_close(first.grad.flatten(1).norm(dim=1), torch.ones(len(first), dtype=first.dtype), rtol=0, atol=1e-6)
+    assert all(parameter.grad is None for parameter in others)
 
 
 def test_a_cumulative_average_which_vmap_cannot_take_is_refused() -> None:

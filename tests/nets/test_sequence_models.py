@@ -1,5 +1,6 @@
 """Recurrent networks that read tokens, against torch's own modules that read one sequence at a time."""
 
+import re
 from itertools import product
 
 import pytest
@@ -38,8 +39,8 @@ def read_by_torch(stack: RecurrentNet, cell: str, x: Tensor) -> Tensor:
     twin = TORCHS[cell](stack.input_size, stack.hidden_size, stack.num_layers, dtype=x.dtype)
     with torch.no_grad():
         for n, layer in enumerate(stack.recurrent_layers):
-            getattr(twin, f"weight_ih_l{n}").copy_(layer.weight_x)
-            getattr(twin, f"weight_hh_l{n}").copy_(layer.weight_h)
+            getattr(twin, f"weight_ih_l{n}").copy_(layer.weight_ih)
+            getattr(twin, f"weight_hh_l{n}").copy_(layer.weight_hh)
             getattr(twin, f"bias_ih_l{n}").copy_(layer.bias)
             getattr(twin, f"bias_hh_l{n}").zero_()
         return twin(x)[0]
@@ -211,10 +212,30 @@ def test_names_sizes_and_defaults_are_those_of_the_arguments() -> None:
     assert RecurrentLanguageModel(1, 1, 1, 1)(tokens, torch.tensor([0])).shape == (1, 1, 1)
 
 
+def test_the_former_name_of_the_hidden_size_still_works_and_says_so() -> None:
+    same = "rnn_size=4 is the former name of hidden_size; it still works: say hidden_size."
+    other = "rnn_size=4 is the former name of hidden_size; it still works, and stands in for hidden_size=9: say"
+    torch.manual_seed(1)
+    expected = RecurrentClassifier(7, 4, 3).state_dict()
+    for sizes, message in (({}, same), ({"hidden_size": 4}, same), ({"hidden_size": 9}, other)):
+        torch.manual_seed(1)
+        with pytest.warns(FutureWarning, match=f"^{re.escape(message)}") as caught:
+            net = RecurrentClassifier(7, num_classes=3, rnn_size=4, **sizes)
+        assert len(caught) == 1
+        assert all(torch.equal(value, expected[name]) for name, value in net.state_dict().items())
+
+
+def test_a_classifier_without_a_size_or_classes_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^hidden_size must be given, at least 1\.$"):
+        RecurrentClassifier(7, num_classes=3)
+    with pytest.raises(ValueError, match=r"^num_classes must be given, at least 1\.$"):
+        RecurrentClassifier(7, 4)
+
+
 @pytest.mark.parametrize("kind", [RecurrentClassifier, RecurrentLanguageModel])
 @pytest.mark.parametrize("value", [0, -2])
 def test_sizes_below_one_are_refused(kind: type[nn.Module], value: int) -> None:
-    names = ("vocab_size", "rnn_size", "num_classes", "num_layers")
+    names = ("vocab_size", "hidden_size", "num_classes", "num_layers")
     if kind is RecurrentLanguageModel:
         names = ("vocab_size", "num_conditions", "embed_dim", "hidden_size", "num_layers")
     for name in names:

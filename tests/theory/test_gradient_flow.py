@@ -145,8 +145,8 @@ def gradients(layer: RNNLayer, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor
 def rnn_layer(hidden_size: int, nonlinearity: str, gain: float) -> RNNLayer:
     """W^h = gain·orthogonal."""
     layer = RNNLayer(2, hidden_size, nonlinearity).double()
-    layer.weight_h.data = gain * torch.linalg.qr(randn(hidden_size, hidden_size, seed=4)).Q
-    layer.weight_x.data, layer.bias.data = randn(hidden_size, 2, seed=5), randn(hidden_size, seed=6)
+    layer.weight_hh.data = gain * torch.linalg.qr(randn(hidden_size, hidden_size, seed=4)).Q
+    layer.weight_ih.data, layer.bias.data = randn(hidden_size, 2, seed=5), randn(hidden_size, seed=6)
     return layer
 
 
@@ -159,9 +159,9 @@ def test_gradient_of_a_recurrent_layer_is_under_its_bound(
 ) -> None:
     layer = rnn_layer(4, nonlinearity, gain)
     if not orthogonal:
-        layer.weight_h.data = gain * randn(4, 4, seed=2)
+        layer.weight_hh.data = gain * randn(4, 4, seed=2)
     direct, whole = gradients(layer, lambda all_h: (all_h - randn(3, 7, 4, seed=3))[:, read].square().sum())
-    sigma_max = torch.linalg.matrix_norm(layer.weight_h.detach(), 2)
+    sigma_max = torch.linalg.matrix_norm(layer.weight_hh.detach(), 2)
     for norms in (lambda values: values[1].norm(dim=1), lambda values: values.norm(dim=(0, 2))):  # one row, all rows
         bound = theory.gradient_bound(norms(direct), sigma_max, 1.0)
         assert bound.shape == (7,) and bound.max() > 0
@@ -181,7 +181,7 @@ def test_gradient_of_a_linear_layer_is_its_bound_and_vanishes_at_its_rate(gain: 
 @pytest.mark.parametrize("gain", [0.5, 1.0, 1.5])
 def test_gradient_of_one_linear_unit_is_its_bound_where_all_steps_pull_one_way(gain: float) -> None:
     layer = rnn_layer(1, "identity", gain)
-    layer.weight_h.data.abs_()
+    layer.weight_hh.data.abs_()
     pull = randn(7, seed=3).abs()
     _, whole = gradients(layer, lambda all_h: (pull[:, None] * all_h).sum())
     for lipschitz in (1.0, 0.25):  # a smaller slope is as good as a smaller weight

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from nets import LSTM, RNN, LSTMLayer, RNNLayer
 from nets.recurrent import RecurrentNet
-from nets.through_time import States, run_layers
+from nets.unroll import States, run_layers
 
 BUILDERS: dict[str, Callable[[], RecurrentNet]] = {
     "RNNLayer": lambda: RNNLayer(2, 3),
@@ -65,7 +65,7 @@ def naive_layers(net: RecurrentNet, x: Tensor) -> list[tuple[Tensor, list[Tensor
     """(outputs, hidden, cell) of each layer by torch's cells, each tensor keeping its gradient."""
     layers = []
     for layer in net.recurrent_layers:
-        weights = (layer.weight_x, layer.weight_h, layer.bias, torch.zeros_like(layer.bias))
+        weights = (layer.weight_ih, layer.weight_hh, layer.bias, torch.zeros_like(layer.bias))
         h = c = x.new_zeros(len(x), layer.hidden_size)
         hidden, cell = [], []
         for x_t in x.unbind(1):

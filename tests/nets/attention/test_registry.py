@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from nets import MultiHeadAttention, VisionTransformer, softmax_attention
-from nets.attention.named import NAMED, named_attention
+from nets.attention.registry import NAMED, named_attention
 
 NAMES = ["softmax", "elu", "quadratic", "performer", "linformer"]
 UNMASKED = "linformer"

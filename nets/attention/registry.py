@@ -1,8 +1,10 @@
-"""The forms of attention that a config chooses by a word.
+"""The forms of attention that a config chooses by name.
 
-Each is called with the heads' queries, keys and values, as ``softmax_attention`` is.
+Each is called with the heads' queries, keys and values, as ``softmax_attention`` is:
 
-Letters in shape comments: B batch, H heads, N queries, S keys, D width of a head, K rank.
+    q (B, H, N, D), k (B, H, S, D), v (B, H, S, D) -> output (B, H, N, D), weights (B, H, N, S)
+
+Letters: B batch, H heads, N queries, S keys, D width of a head, K rank.
 """
 
 import importlib
@@ -22,7 +24,11 @@ from nets.attention.softmax import softmax_attention
 
 
 class SoftmaxAttention(nn.Module):
-    """``softmax_attention``, with the factor ``scale`` of the scores (1/√D when None)."""
+    """``softmax_attention``, with the factor ``scale`` of the scores (1/√D when None).
+
+    Shapes:
+        q (B, H, N, D), k and v (B, H, S, D) -> output (B, H, N, D), weights (B, H, N, S)
+    """
 
     def __init__(self, head_dim: int, num_tokens: int | None, scale: float | None = None) -> None:
         super().__init__()
@@ -37,7 +43,11 @@ class SoftmaxAttention(nn.Module):
 
 
 class FeatureAttention(nn.Module):
-    """``linear_attention``; with a mask, or to give its weights, all N×S similarities are formed."""
+    """``linear_attention``; with a mask, or to give its weights, all N×S similarities are formed.
+
+    Shapes:
+        q (B, H, N, D), k and v (B, H, S, D) -> output (B, H, N, D), weights (B, H, N, S)
+    """
 
     def __init__(self, feature_map: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -52,6 +62,11 @@ class FeatureAttention(nn.Module):
         return kernel_attention(q, k, v, self.similarity, mask, return_weights)
 
     def similarity(self, q: Tensor, k: Tensor) -> Tensor:
+        """The similarity φ(q)·φ(k) of every query and key.
+
+        Shapes:
+            q (..., N, D), k (..., S, D) -> (..., N, S)
+        """
         q, k = features_of(self.feature_map, q, k)
         return q @ k.transpose(-2, -1)
 
@@ -64,7 +79,11 @@ class EluAttention(FeatureAttention):
 
 
 class QuadraticAttention(FeatureAttention):
-    """Attention with (q·k + 1)²: by its features where that is cheaper, beyond some D²/2 tokens."""
+    """Attention with (q·k + 1)²: by its features where that is cheaper, beyond some D²/2 tokens.
+
+    Shapes:
+        q (B, H, N, D), k and v (B, H, S, D) -> output (B, H, N, D), weights (B, H, N, S)
+    """
 
     def __init__(self, head_dim: int, num_tokens: int | None) -> None:
         super().__init__(quadratic_features)
@@ -98,6 +117,9 @@ class LinformerAttention(nn.Module):
 
     "Linformer: Self-Attention with Linear Complexity" (Wang et al., 2020), https://arxiv.org/abs/2006.04768.
     The weights it returns are softmax(…) D, those of the values before they are summed up; they may be negative.
+
+    Shapes:
+        q (B, H, N, D), k and v (B, H, S, D) with S = ``num_tokens`` -> output (B, H, N, D), weights (B, H, N, S)
     """
 
     def __init__(

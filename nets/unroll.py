@@ -1,26 +1,23 @@
-"""The way of a batch of sequences through recurrent layers: by torch's fused kernel, or step by step.
+"""Run recurrent layers over the steps of sequences: by torch's fused kernel, or unrolled step by step.
 
-Letters: B batch, T time, I input size, H hidden size, G blocks of rows, L layers.
+Letters: B batch, T time, I input size, H hidden size, G gates of H rows, L layers.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from nets.sequences import check_numbers, pack, repack
 
-if TYPE_CHECKING:
-    from nets.recurrent import RecurrentLayer
-
 State = tuple[Tensor, ...]  # h, or h and c
 
 
 class States(NamedTuple):
-    """What a layer went through: tensors of the graph, with respect to each of which a gradient can be asked for.
+    """A layer's states at every step, kept in the autograd graph so that gradients with respect to each can be taken.
 
     Args:
         outputs: all h_t as one tensor (B, T, H), the one that the next layer and the loss read: the gradient with
@@ -34,8 +31,25 @@ class States(NamedTuple):
     cell: tuple[Tensor, ...] = ()
 
 
+class StepLayer(Protocol):
+    """What ``run_layers`` needs of a layer, such as a ``nets.recurrent.RecurrentLayer``."""
+
+    weight_ih: nn.Parameter
+    weight_hh: nn.Parameter
+    bias: nn.Parameter
+    kernel: Callable[..., Any] | None
+
+    def step(self, projected: Tensor, state: State, weight_hh: Tensor) -> State:
+        """One step, from W^x x_t + b (B, GH), the state before it and the transpose of W^h (H, GH).
+
+        Shapes:
+            projected (B, GH), each of the state (B, H), weight_hh (H, GH) -> each of the next state (B, H)
+        """
+        ...
+
+
 def run_layers(
-    layers: Sequence["RecurrentLayer"],
+    layers: Sequence[StepLayer],
     x: Tensor | PackedSequence,
     state: State,
     lengths: Tensor | Sequence[int] | None,
@@ -59,24 +73,25 @@ def run_layers(
     """
     packed = pack(x, lengths)
     check_numbers(x if packed is None else packed)
+    outputs: Tensor | PackedSequence
     states: list[States] = []
     if not return_states and _has_kernel(layers[0], x.data):
         # torch.compile cannot trace the LSTM's kernel; asked only then, since it takes a second to import.
         call = torch.compiler.disable(_call_kernel) if torch.compiler.is_compiling() else _call_kernel
         outputs, last = call(layers, x if packed is None else packed, state)
     elif packed is None:
-        outputs, last, states = _unroll(layers, x, state, None)
+        outputs, last, states = _unroll(layers, cast(Tensor, x), state, None)
     else:
-        total_length = None if packed is x else x.shape[1]
+        total_length = None if isinstance(x, PackedSequence) else x.shape[1]
         padded, steps = pad_packed_sequence(packed, batch_first=True, total_length=total_length)
-        outputs, last, states = _unroll(layers, padded, state, steps)
-        outputs = repack(outputs, steps, packed)
-    if packed is not None and packed is not x:
+        unrolled, last, states = _unroll(layers, padded, state, steps)
+        outputs = repack(unrolled, steps, packed)
+    if isinstance(outputs, PackedSequence) and not isinstance(x, PackedSequence):
         outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
     return outputs, last, states
 
 
-def _has_kernel(layer: "RecurrentLayer", x: Tensor) -> bool:
+def _has_kernel(layer: StepLayer, x: Tensor) -> bool:
     """Whether torch has a kernel for a layer here.
 
     In mixed precision most CPUs have none for an LSTM, and torch stops there: the layers are unrolled.
@@ -85,22 +100,23 @@ def _has_kernel(layer: "RecurrentLayer", x: Tensor) -> bool:
 
 
 def _call_kernel(
-    layers: Sequence["RecurrentLayer"], x: Tensor | PackedSequence, state: State
+    layers: Sequence[StepLayer], x: Tensor | PackedSequence, state: State
 ) -> tuple[Tensor | PackedSequence, State]:
     """All layers in one call of torch's kernel, which wants a second bias: a constant 0."""
     weights = [
         weight
         for layer in layers
-        for weight in (layer.weight_x, layer.weight_h, layer.bias, layer.bias.new_zeros(layer.bias.shape))
+        for weight in (layer.weight_ih, layer.weight_hh, layer.bias, layer.bias.new_zeros(layer.bias.shape))
     ]
+    kernel = cast(Callable[..., Any], layers[0].kernel)
     # With biases; no dropout; in training mode wherever gradients are, which some kernels insist on; one direction.
     options = (weights, True, len(layers), 0.0, torch.is_grad_enabled(), False)
     if not isinstance(x, PackedSequence):
-        outputs, *last = layers[0].kernel(x, _one_or_all(state), *options, True)
+        outputs, *last = kernel(x, _one_or_all(state), *options, True)
         return outputs, tuple(last)
     if x.sorted_indices is not None:
         state = tuple(part.index_select(1, x.sorted_indices) for part in state)
-    data, *last = layers[0].kernel(x.data, x.batch_sizes, _one_or_all(state), *options)
+    data, *last = kernel(x.data, x.batch_sizes, _one_or_all(state), *options)
     if x.unsorted_indices is not None:
         last = [part.index_select(1, x.unsorted_indices) for part in last]
     return PackedSequence(data, x.batch_sizes, x.sorted_indices, x.unsorted_indices), tuple(last)
@@ -111,7 +127,7 @@ def _one_or_all(state: State) -> Tensor | State:
 
 
 def _unroll(
-    layers: Sequence["RecurrentLayer"], x: Tensor, state: State, lengths: Tensor | None
+    layers: Sequence[StepLayer], x: Tensor, state: State, lengths: Tensor | None
 ) -> tuple[Tensor, State, list[States]]:
     last, states = [], []
     for number, layer in enumerate(layers):
@@ -121,18 +137,18 @@ def _unroll(
     return x, tuple(torch.stack(parts) for parts in zip(*last, strict=True)), states
 
 
-def _unroll_layer(
-    layer: "RecurrentLayer", x: Tensor, state: State, lengths: Tensor | None
-) -> tuple[Tensor, State, States]:
-    projected = F.linear(x, layer.weight_x, layer.bias).unbind(1)  # T of (B, GH): one product for all steps
-    weight_h, steps = layer.weight_h.mT, []
+def _unroll_layer(layer: StepLayer, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State, States]:
+    projected = F.linear(x, layer.weight_ih, layer.bias).unbind(1)  # T of (B, GH): one product for all steps
+    weight_hh = layer.weight_hh.mT
+    steps: list[State] = []
     if lengths is not None:
         lengths = lengths.to(x.device)
         goes_on = (torch.arange(x.shape[1], device=x.device)[:, None] < lengths).unsqueeze(2)  # (T, B, 1)
     for step, preactivation in enumerate(projected):
         if lengths is not None:  # a step from zeros gives zeros
-            preactivation, *state = (part.where(goes_on[step], part.new_zeros(())) for part in (preactivation, *state))
-        state = layer.step(preactivation, state, weight_h)
+            preactivation, *before = (part.where(goes_on[step], part.new_zeros(())) for part in (preactivation, *state))
+            state = tuple(before)
+        state = layer.step(preactivation, state, weight_hh)
         steps.append(state)
     histories = list(zip(*steps, strict=True))  # all h, or all h and all c
     outputs = torch.stack(histories[0], dim=1)  # (B, T, H)
