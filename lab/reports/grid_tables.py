@@ -1,15 +1,13 @@
-"""The results of a grid of experiments as a table."""
+"""The results of a grid of experiments as a study."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from lab.config_files import config_file
 from lab.grids import FIRST, Grid
-from lab.machine import machine
-from lab.reports.markdown import escaped
 from lab.reports.significance import compare_means
 from lab.reports.studies import Logged, Measured, Study, replica_values, with_best
-from lab.run_folder import fit_minutes, read_metrics
+from lab.run_folder import read_metrics
 
 
 def grid_study(grid: Grid, root: Path) -> Study | None:
@@ -31,33 +29,6 @@ def grid_study(grid: Grid, root: Path) -> Study | None:
     command, name = f"python sweep.py {grid.path}", Path(grid.path).stem
     notes = _tests(grid.versus, by_row)
     return Study(name, grid.title, with_best(rows, runs), runs, reference, command, notes, reference_metric=first)
-
-
-def grid_table(study: Study) -> str:
-    """A study of a grid in Markdown: mean ± standard deviation, the best of a column in bold, and the machine."""
-    header = ["", *(escaped(cell.heading) for cell in study.rows[0])]
-    lines = [f"| {' | '.join([escaped(row[0].row), *map(_told, row)])} |" for row in study.rows]
-    runs = study.all_runs
-    return "\n".join(
-        [
-            f"### {escaped(study.title)}",
-            "",
-            "| " + " | ".join(header) + " |",
-            "| --- |" + " ---: |" * (len(header) - 1),
-            *lines,
-            "",
-            *(line for note in study.notes for line in (escaped(note), "")),
-            f"Mean ± standard deviation over {study.repeats} repeats. {len(runs)} runs of {fit_minutes(runs)} each: "
-            f"`{study.command}`. Reference: {escaped(study.reference)}.",
-            "",
-            f"Machine: {machine()}.",
-            "",
-        ]
-    )
-
-
-def _told(cell: Measured) -> str:
-    return f"**{cell.text}**" if cell.best else cell.text
 
 
 def _row(grid: Grid, row: str, runs: Mapping[tuple[str, str], list[Path]]) -> list[Measured]:

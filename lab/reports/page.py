@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from lab.config_files import read_config
 from lab.errors import LabError
-from lab.files import written_whole
 from lab.machine import machine
 from lab.reports.differences import differences
 from lab.reports.images import Picture, drawn_picture, pictures_of_runs, within
 from lab.reports.reading import readable
+from lab.reports.rendering import write_rendered
 from lab.reports.studies import Measured, Study, cell_name
 from lab.run_folder import fit_minutes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TEMPLATE = Path(__file__).with_name("page.html")
 LIMIT = 12_000_000  # characters of the runs' pictures, so that a page stays below 15 MB
 Drawn = Mapping[str, Sequence[tuple[str, "Figure"]]]
 
@@ -98,20 +97,16 @@ def write_page(
         reproduced: files of ``lab.sweeps.reproduce``; those that are not there have no section.
         limit: characters of all pictures of runs; the others are left out, and their number is told.
     """
-    from jinja2 import Environment
-
     chapters = _chapters(studies, drawn or {}, limit)
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    page = template.render(
+    write_rendered(
+        "page.html",
+        path,
         chapters=chapters,
         budgets=[of for file in reproduced if file.is_file() and (of := readable(_budget, file))],
         machine=machine(),
         written=datetime.now().astimezone(),
         num_runs=sum(len(study.all_runs) for study in studies),
     )
-    with written_whole(path) as part:
-        part.write_text(page, encoding="utf-8")
 
 
 def _chapters(studies: Sequence[Study], drawn: Drawn, limit: int) -> list[Chapter]:

@@ -68,7 +68,7 @@ def study(tmp_path: Path) -> Study:
     }
     values = {"left:": (0.5, 0.75), "right:": (0.25,)}
     rows = [
-        [Measured(row, column, "test/acc", "\\|accuracy\\|", of, best=row == "two") for column, of in values.items()]
+        [Measured(row, column, "test/acc", "|accuracy|", of, best=row == "two") for column, of in values.items()]
         for row in (f"{EVIL} one", "two")
     ]
     return Study("g", f"A grid {EVIL}", rows, runs, f"0.9: {EVIL}", "python sweep.py g.yaml", [f"A note {EVIL}."])
