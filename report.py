@@ -1,9 +1,9 @@
 """Finished runs as tables and pictures: python report.py [run folder …] writes report/.
 
 ``report/index.html`` shows all that has run here, in one file that needs no network; ``report/tables.csv`` has its
-numbers, ``report/tables.tex`` its tables for a paper. With ``--update-results`` the data of results/, RESULTS.md, which
-is rendered from them, and the pictures of docs/ are updated too: a study without runs here stays as it is, and so does
-one of which they show more than has run here, unless ``--overwrite`` is typed.
+numbers, ``report/tables.tex`` its tables for a paper. With ``--update-results`` what is in git is updated too: the data
+of results/, RESULTS.md and docs/experiments.md, which are rendered from them, and the pictures of docs/. A study without
+runs here stays as it is, and so does one of which they show more than has run here, unless ``--overwrite`` is typed.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from lab.reports.reading import all_runs, named_runs, readable
 from lab.reports.rendering import write_rendered
 from lab.reports.studies import Study
 
-DOCS, RUNS, REPORT, RESULTS = Path("docs"), Path("runs"), Path("report"), Path("results")
+DOCS, RUNS, REPORT = Path("docs"), Path("runs"), Path("report")
 REPRODUCED = [RUNS / "reproduce" / f"{budget}.json" for budget in ("reduced", "full")]
 HONEST, COMMUNITIES = "18 languages, no name in two splits", "two communities, the handout's test members"
 COPIED = {  # figure of docs: the grid, its row, and the figure of a run
@@ -90,7 +90,7 @@ def main(typed: Sequence[str]) -> int:
 
 def update(finished: Finished, drawings: Mapping[str, Sequence[Drawing]], overwrite: bool) -> None:
     """Update what is in git: results/, RESULTS.md and the pictures of docs."""
-    written, kept = update_results(finished, RESULTS, Path("RESULTS.md"), RUNS / "benchmarks", overwrite)
+    written, kept = update_results(finished, Path(), RUNS / "benchmarks", overwrite)
     for name in (*written, "vit_digits"):
         save_drawings(drawings[name])
     copy_figures({study.name: study for study in finished.grids if study.name in written})
@@ -99,7 +99,7 @@ def update(finished: Finished, drawings: Mapping[str, Sequence[Drawing]], overwr
     for sentence in kept:
         print(f"Kept in RESULTS.md: {sentence} (--overwrite replaces it).")
     if finished.tested or finished.grids:
-        print(f"Written: RESULTS.md, from {RESULTS}/")
+        print("Written: RESULTS.md and docs/experiments.md, from results/")
 
 
 def _parse(typed: Sequence[str]) -> argparse.Namespace:

@@ -54,7 +54,7 @@ def test_no_runs_no_files(folder: Path) -> None:
 def test_a_grid_of_which_all_ran_is_written_and_drawn(folder: Path) -> None:
     run(0), run(1, (5,))
     assert report.main(["--update-results"]) == 0
-    assert docs() == {"beam_search.png", "x_val_loss.png"}
+    assert docs() == {"beam_search.png", "experiments.md", "x_val_loss.png"}
     assert [path.name for path in Path("results").iterdir()] == ["grid_g.json"]
     assert "### A grid" in Path("RESULTS.md").read_text()
     page = Path("report/index.html").read_text()
@@ -106,7 +106,7 @@ def test_an_experiment_outside_grids_has_its_curve_on_the_page_alone(folder: Pat
     run(0, name="y")
     assert report.main(["--update-results"]) == 0
     assert (
-        docs() == {"beam_search.png"}
+        docs() == {"beam_search.png", "experiments.md"}
         and "| y | accuracy 0.5000 (below the reference) | 0 |" in Path("RESULTS.md").read_text()
     )
     assert "val/loss over training" in Path("report/index.html").read_text()
@@ -192,7 +192,7 @@ def test_a_damaged_picture_takes_the_place_of_none(folder: Path, monkeypatch: py
     (run(0) / "figures").mkdir()
     Path("runs/x/version_0/figures/maps_3.png").touch()
     assert report.main(["--update-results"]) == 0
-    assert docs() == {"beam_search.png", "x_val_loss.png"}
+    assert docs() == {"beam_search.png", "experiments.md", "x_val_loss.png"}
 
 
 def test_a_value_beside_the_grid_has_the_grids_reference(folder: Path) -> None:

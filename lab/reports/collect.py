@@ -13,7 +13,7 @@ from lab.overrides import Variant
 from lab.reports.grid_tables import grid_study
 from lab.reports.merging import merge
 from lab.reports.reading import readable, whole_run
-from lab.reports.rendering import write_rendered
+from lab.reports.rendering import PAGES, write_rendered
 from lab.reports.results import (
     ExperimentResult,
     GridResult,
@@ -81,9 +81,9 @@ def read_finished(runs: Sequence[Path], root: Path, grids: Sequence[Grid] = ()) 
 
 
 def update_results(
-    finished: Finished, folder: Path, page: Path, benchmarks: Path | None = None, overwrite: bool = False
+    finished: Finished, root: Path, benchmarks: Path | None = None, overwrite: bool = False
 ) -> tuple[list[str], list[str]]:
-    """Write what was measured into a folder of results, and render its page, RESULTS.md.
+    """Write what was measured into ``results/``, and render RESULTS.md and docs/experiments.md of all that is there.
 
     The first table has a row an experiment, each grid a section of its own; benchmarks follow. A row is replaced where
     there are as many seeds here as it states, a section where there are as many runs as it states and a value wherever
@@ -91,8 +91,7 @@ def update_results(
 
     Args:
         finished: what was measured.
-        folder: the folder of ``lab.reports.results``; made where there is none.
-        page: the Markdown file; left as it is where nothing was measured.
+        root: the folder of the files; they are made where there are none, and left alone where nothing was measured.
         benchmarks: a folder of results of benchmarks, which are always taken; or None.
         overwrite: whether also more complete rows and sections are replaced.
 
@@ -100,19 +99,20 @@ def update_results(
         the names of the grids whose sections were written, and a sentence on everything that was kept.
 
     Raises:
-        LabError: when a file of the folder is damaged; nothing is written then.
+        LabError: when a file of ``results/`` is damaged; nothing is written then.
     """
     if not finished.tested and not finished.grids:
         return [], []
     rows = [_row(variant, runs) for variant, runs in repeats_of(finished.tested).items()]
     tables = [grid_result(study) for study in finished.grids]
-    merged, kept = merge(read_results(folder), rows, tables, overwrite)
+    merged, kept = merge(read_results(root / "results"), rows, tables, overwrite)
     for file in sorted(benchmarks.glob("benchmark_*.json")) if benchmarks else ():
         for benchmark in (not file.stem.endswith("_smoke") and readable(read_study, file)) or ():
             merged.benchmarks[benchmark.name] = benchmark
     merged.benchmarks = dict(sorted(merged.benchmarks.items()))
-    write_results(merged, folder)
-    write_rendered("RESULTS.md", page, results=merged)
+    write_results(merged, root / "results")
+    for template, path in PAGES.items():
+        write_rendered(template, root / path, results=merged)
     return [table.name for table in tables if merged.grids[table.name] is table], kept
 
 

@@ -34,9 +34,9 @@ def grid_study(grid: Grid, root: Path) -> Study | None:
 def _row(grid: Grid, row: str, runs: Mapping[tuple[str, str], list[Path]]) -> list[Measured]:
     metrics = {column: [read_metrics(run) for run in runs[row, column]] for column in grid.columns}
     of_row = metrics[next(iter(grid.columns))]
-    cells = [Measured(row, None, name, label, _values(of_row, name)) for name, label in grid.references.items()]
+    cells = [Measured(row, None, name, label, values_of_runs(of_row, name)) for name, label in grid.references.items()]
     return cells + [
-        Measured(row, column, name, label, _values(of_cell, name))
+        Measured(row, column, name, label, values_of_runs(of_cell, name))
         for column, of_cell in metrics.items()
         for name, label in grid.metrics.items()
     ]
@@ -49,6 +49,7 @@ def _tests(versus: str, by_row: Mapping[str, tuple[float, ...]]) -> list[str]:
     return [compare_means(row, values, versus, against) for row, values in others.items()]
 
 
-def _values(runs: list[Logged], name: str) -> tuple[float, ...]:
+def values_of_runs(runs: list[Logged], name: str) -> tuple[float, ...]:
+    """A metric of every replica of some runs: its last value, or with "first " before its name the first one."""
     name, place = name.removeprefix(FIRST), 0 if name.startswith(FIRST) else -1
     return tuple(values[place] for metrics in runs for _, values in replica_values(metrics, name))

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,13 @@ from lab.config_files import read_config
 from lab.errors import LabError
 from lab.machine import machine
 from lab.reports.differences import differences
+from lab.reports.grid_tables import values_of_runs
 from lab.reports.images import Picture, drawn_picture, pictures_of_runs, within
 from lab.reports.reading import readable
 from lab.reports.rendering import write_rendered
-from lab.reports.studies import Measured, Study, cell_name
-from lab.run_folder import fit_minutes
+from lab.reports.statistics import Summary
+from lab.reports.studies import Measured, Study, best_experiment, cell_name
+from lab.run_folder import fit_minutes, read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +55,7 @@ class Chapter:
     def headings(self) -> list[Measured]:
         return self.study.rows[0]
 
-    @property
+    @cached_property
     def differing(self) -> tuple[list[str], list[list[str]]]:
         return differences([(cell_name(*key), runs[0]) for key, runs in self.study.runs.items() if runs])
 
@@ -65,13 +68,19 @@ class Chapter:
             return f"one, {fit_minutes(runs)}; {of_each}"
         return f"{len(runs)} of {fit_minutes(runs)} each; {of_each} of each experiment"
 
+    @cached_property
+    def best(self) -> Measured | None:
+        return best_experiment(self.study.rows)
+
     @property
     def runs(self) -> list[dict[str, Any]]:
         """The run folders with what one asks of them."""
+        metric = self.best.metric if self.best else ""
         return [
             {
                 "experiment": cell_name(*key),
                 "folder": str(run),
+                "score": Summary.of(values_of_runs([read_metrics(run)], metric)).text if metric else "–",
                 "seed": read_config(run).get("seed_everything", "–"),
                 "minutes": fit_minutes([run]),
                 "version": _version(run),

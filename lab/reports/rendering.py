@@ -7,6 +7,7 @@ from typing import Any
 from lab.files import written_whole
 
 TEMPLATES = Path(__file__).with_name("templates")
+PAGES = {"RESULTS.md": Path("RESULTS.md"), "experiments.md": Path("docs/experiments.md")}  # of all results
 IN_LATEX = {  # braces and hashes are frequent in LaTeX
     "variable_start_string": "<<", "variable_end_string": ">>", "block_start_string": "<%", "block_end_string": "%>",
     "comment_start_string": "<#", "comment_end_string": "#>",

@@ -13,7 +13,7 @@ from lab.directions import more_is_better
 from lab.errors import LabError
 from lab.files import written_whole
 from lab.reports.statistics import Summary
-from lab.reports.studies import SCORES, Measured, count_repeats
+from lab.reports.studies import SCORES, Measured, best_experiment, count_repeats
 
 WIDTH = 110  # characters of a JSON object that stands in one line
 SIMPLE = re.compile(r"([\[{])\n\s+([^\n\[\]{}]+(?:\n\s+[^\n\[\]{}]+)*)\n\s+([\]}])")  # a list or object without another
@@ -105,6 +105,10 @@ class GridResult:
     @property
     def repeats(self) -> str:
         return count_repeats(self.rows)
+
+    @property
+    def best(self) -> Measured | None:
+        return best_experiment(self.rows)
 
 
 @dataclass(frozen=True)

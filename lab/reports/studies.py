@@ -106,6 +106,23 @@ def count_repeats(rows: Sequence[Sequence[Measured]]) -> str:
     return "–".join(map(str, sorted({min(first.values()), max(first.values())})))
 
 
+def best_experiment(rows: Sequence[Sequence[Measured]]) -> Measured | None:
+    """The result of the best experiment by its first metric; that of the first one where none can be called the best.
+
+    Those marked as best come first. Where no repeats say by how much experiments vary, the best mean counts.
+    """
+    first: dict[tuple[str, str], Measured] = {}
+    for cell in (cell for row in rows for cell in row if cell.column is not None):
+        first.setdefault((cell.row, cell.column), cell)
+    measured = [cell for cell in first.values() if cell.summary.count and math.isfinite(cell.summary.mean)]
+    single = any(cell.summary.count < 2 for cell in measured)
+    rivals = [cell for cell in measured if cell.best] or (measured if single else measured[:1])
+    better = more_is_better(rivals[0].metric) if rivals else None
+    if better is None:
+        return next(iter(measured), None)
+    return (max if better else min)(rivals, key=lambda cell: cell.summary.mean)
+
+
 def cell_name(row: str, column: str) -> str:
     """What an experiment of a table is called, by its row and, where there are several, its column."""
     return ", ".join(filter(None, (row, column.strip(": "))))

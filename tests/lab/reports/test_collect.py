@@ -48,7 +48,7 @@ def finished_run(
 def written(root: Path, grids: Sequence[Grid] = (), **options: Any) -> str:
     """RESULTS.md after the runs of a folder were written into it."""
     finished = read_finished(all_runs(root / "runs"), root / "runs", grids)
-    update_results(finished, root / "results", root / "RESULTS.md", **options)
+    update_results(finished, root, **options)
     return (root / "RESULTS.md").read_text()
 
 
@@ -98,7 +98,7 @@ def test_benchmarks_are_always_taken_but_for_trials_and_damaged_ones(
 def test_nothing_tested_nothing_written(tmp_path):
     finished = read_finished(all_runs(tmp_path / "runs"), tmp_path / "runs")
     assert finished.studies == []
-    assert update_results(finished, tmp_path / "results", tmp_path / "RESULTS.md") == ([], [])
+    assert update_results(finished, tmp_path) == ([], [])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -195,11 +195,10 @@ def test_runs_that_are_fewer_than_those_of_the_results_replace_nothing(folder: P
     shutil.rmtree(folder / "runs" / "x" / "version_2")
     (folder / "runs" / "x" / "version_0" / "metrics.csv").write_text("step,test/acc\n9,0.5\n")
     finished = read_finished(all_runs(folder / "runs"), folder / "runs", [GRID])
-    files = (folder / "results", folder / "RESULTS.md")
-    names, kept = update_results(finished, *files)
+    names, kept = update_results(finished, folder)
     assert names == [] and kept == ['the section "A grid" is of 3 runs, and 2 are here']
     assert (folder / "RESULTS.md").read_text() == before
-    assert update_results(finished, *files, overwrite=True) == (["g"], [])
+    assert update_results(finished, folder, overwrite=True) == (["g"], [])
     assert "| plain | 0.71 ± 0.30 |" in (folder / "RESULTS.md").read_text()
 
 

@@ -70,7 +70,7 @@ def test_a_damaged_run_is_told_and_the_others_are_written(
     finished = read_finished([path.parent, run(1)], Path("runs"))
     assert [study.all_runs for study in finished.studies] == [[Path("runs/x/version_1")]]
     assert capsys.readouterr().out.startswith(f"Left out: {told}")
-    update_results(finished, Path("results"), Path("RESULTS.md"))
+    update_results(finished, Path())
     assert "accuracy 0.5000" in Path("RESULTS.md").read_text()
 
 

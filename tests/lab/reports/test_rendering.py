@@ -98,6 +98,8 @@ def test_every_place_of_the_results_page_is_escaped() -> None:
     in_code = EVIL.replace("|", r"\|")
     assert page.count(escaped) == 18 and page.count(in_code) == 1 and f"`{in_code}`" in page
     assert EVIL not in page and "**0.60 ± 0.14**" in page
+    overview = rendered("experiments.md", results=results(*parts))
+    assert overview.count(escaped) == 8 and f"`{in_code}`" in overview and EVIL not in overview
 
 
 def test_every_place_of_the_tables_of_a_paper_is_escaped() -> None:
@@ -111,4 +113,4 @@ def test_every_place_of_the_tables_of_a_paper_is_escaped() -> None:
 
 
 def test_a_page_without_results_has_its_head_alone() -> None:
-    assert rendered("RESULTS.md", results=results()).splitlines()[-1].endswith("states more runs than there are.")
+    assert rendered("RESULTS.md", results=results()).endswith(" that states\nmore runs than there are.\n")

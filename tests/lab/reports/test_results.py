@@ -10,7 +10,7 @@ from result_samples import EVIL, benchmark, experiment, grid, results
 from running import ROOT
 
 from lab.errors import LabError
-from lab.reports.rendering import rendered
+from lab.reports.rendering import PAGES, rendered
 from lab.reports.results import Results, read_results, read_study, reference_value, write_benchmark, write_results
 from lab.reports.statistics import Summary
 from lab.reports.studies import Measured
@@ -93,9 +93,10 @@ def test_a_benchmark_is_a_file_of_its_own(tmp_path: Path) -> None:
     assert path.name == "benchmark_vit_cpu.json" and read_study(path) == [benchmark("vit_cpu")]
 
 
-def test_the_committed_page_is_what_the_committed_results_are_rendered_to() -> None:
-    committed = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
-    assert rendered("RESULTS.md", results=read_results(ROOT / "results")) == committed
+@pytest.mark.parametrize(("template", "path"), PAGES.items())
+def test_the_committed_pages_are_what_the_committed_results_are_rendered_to(template: str, path: Path) -> None:
+    committed = (ROOT / path).read_text(encoding="utf-8")
+    assert rendered(template, results=read_results(ROOT / "results")) == committed
 
 
 def test_the_committed_results_are_what_is_written_of_them(tmp_path: Path) -> None:

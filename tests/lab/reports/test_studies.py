@@ -1,12 +1,13 @@
 """Studies: values, means in words, which mean is best, and the experiments outside grids."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from grid_runs import a_run, config, write_config
 
-from lab.reports.studies import Measured, experiment_studies, replica_values, with_best
+from lab.reports.studies import Measured, best_experiment, experiment_studies, replica_values, with_best
 
 NAN = float("nan")
 
@@ -47,6 +48,17 @@ def test_a_single_repeat_is_neither_best_nor_a_rival(tmp_path: Path) -> None:
     rows[2] = [Measured("row 2", "", "test/acc", "", (0.9,))]
     assert best(with_best(rows, runs)) == [False, True, False]
     assert not any(best(with_best(rows[1:], runs)))
+
+
+def test_the_best_experiment_is_a_marked_one_or_of_single_runs_that_with_the_best_mean() -> None:
+    many = cells(0.5, 0.9, 0.7)
+    few = [[replace(cell, values=cell.values[:1])] for (cell,) in many]
+    assert best_experiment(few) == few[1][0]
+    assert best_experiment(many) == many[0][0]  # of which none is marked: their data differ
+    many[2] = [replace(many[2][0], best=True)]
+    assert best_experiment(many) == many[2][0]
+    nothing = [Measured("a", None, "pca/acc", "", (1.0,)), Measured("a", "", "test/acc", "", ())]
+    assert best_experiment([nothing]) is None
 
 
 def test_rows_with_other_data_are_not_held_against_each_other(tmp_path: Path) -> None:
