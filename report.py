@@ -2,8 +2,8 @@
 
 ``report/index.html`` shows all that has run here, in one file that needs no network; ``report/tables.csv`` has its
 numbers, ``report/tables.tex`` its tables for a paper. With ``--update-results`` what is in git is updated too: the data
-of results/, RESULTS.md and docs/experiments.md, which are rendered from them, and the pictures of docs/. A study without
-runs here stays as it is, and so does one of which they show more than has run here, unless ``--overwrite`` is typed.
+of results/, RESULTS.md and docs/experiments.md, which are rendered from them, and the pictures of docs/. What has not
+run here stays there as it is, and so does a study of which more has run than here, unless ``--overwrite`` is typed.
 """
 
 import argparse
