@@ -1,8 +1,9 @@
-"""Finished runs as tables and pictures: python report.py [run folder …] writes report/, RESULTS.md and docs/.
+"""Finished runs as tables and pictures: python report.py [run folder …] writes report/.
 
 ``report/index.html`` shows all that has run here, in one file that needs no network; ``report/tables.csv`` has its
-numbers, ``report/tables.tex`` its tables for a paper. RESULTS.md and the pictures of docs/ are updated: a study without
-runs here stays as it is, and so does one of which they show more than has run here, unless ``--overwrite`` is typed.
+numbers, ``report/tables.tex`` its tables for a paper. With ``--update-results`` what is in git is updated too: the data
+of results/, RESULTS.md and docs/experiments.md, which are rendered from them, and the pictures of docs/. What has not
+run here stays there as it is, and so does a study of which more has run than here, unless ``--overwrite`` is typed.
 """
 
 import argparse
@@ -17,13 +18,14 @@ from figures import HANDOUT_TREE, HANDOUT_WORDS, draw_search_tree, step_of_tree
 from lab.errors import LabError
 from lab.files import written_whole
 from lab.grids import read_grid
+from lab.machine import machine
 from lab.parser import Parser
-from lab.reports.collect import read_finished, write_results, write_tables
+from lab.reports.collect import Finished, read_finished, update_results, write_tables
 from lab.reports.drawings import Drawing, draw_saturation, drawings_of
 from lab.reports.images import saved_picture
-from lab.reports.latex import write_latex
 from lab.reports.page import write_page
 from lab.reports.reading import all_runs, named_runs, readable
+from lab.reports.rendering import write_rendered
 from lab.reports.studies import Study
 from nets import beam_search
 
@@ -80,35 +82,46 @@ def save_drawings(drawings: Sequence[Drawing]) -> None:
 
 
 def main(typed: Sequence[str]) -> int:
-    """Write the page, the tables, RESULTS.md and the pictures of docs; 1 after a mistake told in one sentence."""
+    """Write the page, the tables and, where that is asked for, RESULTS.md and the pictures of docs."""
     arguments = _parse(typed)
     runs = named_runs(arguments.runs) if arguments.runs else all_runs(RUNS)
     grids = {path.stem: read_grid(path) for path in sorted(Path("configs/grids").glob("*.yaml"))}
     finished = read_finished(runs, RUNS, list(grids.values()))
     if not finished.studies and not any(file.is_file() for file in REPRODUCED):
         raise LabError("no run here has been tested yet: run `python train.py fit` and `python train.py test` first.")
-    written, kept = write_results(finished, Path("RESULTS.md"), RUNS / "benchmarks", arguments.overwrite)
     drawings = {study.name: drawings_of(study, grids.get(study.name)) for study in finished.studies}
     drawings.setdefault("vit_digits", []).extend(draw_saturation(finished.tested))
+    figures = {name: [(drawing.caption, drawing.figure) for drawing in of] for name, of in drawings.items()}
+    write_page(finished.studies, REPORT / "index.html", figures, REPRODUCED)
+    write_tables(finished.studies, REPORT / "tables.csv")
+    write_rendered("tables.tex", REPORT / "tables.tex", studies=finished.studies, machine=machine())
+    print(f"Written: {REPORT / 'tables.csv'}, {REPORT / 'tables.tex'}, {REPORT / 'index.html'}")
+    if arguments.update_results or arguments.overwrite:
+        update(finished, drawings, arguments.overwrite)
+    else:
+        print("RESULTS.md and the pictures of docs stay as they are: --update-results writes what is new into them.")
+    return 0
+
+
+def update(finished: Finished, drawings: Mapping[str, Sequence[Drawing]], overwrite: bool) -> None:
+    """Update what is in git: results/, RESULTS.md and the pictures of docs."""
+    written, kept = update_results(finished, Path(), RUNS / "benchmarks", overwrite)
     for name in (*written, "vit_digits"):
         save_drawings(drawings[name])
     copy_figures({study.name: study for study in finished.grids if study.name in written})
     if not (DOCS / "beam_search.png").is_file():
         save_drawings([draw_beam_search(beam_width=2)])
-    figures = {name: [(drawing.caption, drawing.figure) for drawing in of] for name, of in drawings.items()}
-    write_page(finished.studies, REPORT / "index.html", figures, REPRODUCED)
-    write_tables(finished.studies, REPORT / "tables.csv")
-    write_latex(finished.studies, REPORT / "tables.tex")
     for sentence in kept:
         print(f"Kept in RESULTS.md: {sentence} (--overwrite replaces it).")
-    print(f"Written: RESULTS.md, {REPORT / 'tables.csv'}, {REPORT / 'tables.tex'}, {REPORT / 'index.html'}")
-    return 0
+    if finished.tested or finished.grids:
+        print("Written: RESULTS.md and docs/experiments.md, from results/")
 
 
 def _parse(typed: Sequence[str]) -> argparse.Namespace:
     parser = Parser(prog="python report.py", description="Tables and pictures of finished runs.")
     parser.add_argument("runs", nargs="*", type=Path, help="runs of experiments outside grids, or folders of such; all")
-    parser.add_argument("--overwrite", action="store_true", help="replace also what RESULTS.md has of more runs")
+    parser.add_argument("--update-results", action="store_true", help="write also results/, RESULTS.md and docs/")
+    parser.add_argument("--overwrite", action="store_true", help="replace there also what is of more runs")
     return parser.parse_args(typed)
 
 

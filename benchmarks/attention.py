@@ -8,11 +8,11 @@ than --limit seconds, or its N×N weights more than --memory GiB. Peak memory is
 """
 
 import argparse
-import json
 import os
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.scaling import Record, draw_scaling, growth, peak_bytes, seconds_of
-from benchmarks.timing import Comparison, Measurement, alternate, machine
+from benchmarks.timing import FOLDER, Comparison, Measurement, alternate, machine, publish
 from nets import elu_features, linear_attention, softmax_attention
 
 HEADS, WIDTH, JUDGED = 4, 64, 16_384
@@ -47,12 +47,11 @@ def main() -> None:
         print(f"N = {size:,}: {', '.join(running)}", flush=True)
         measure(running, records, size, arguments)
     comparison = compare(records, max(size for size in arguments.sizes if size <= JUDGED), where)
-    comparison.show()
+    stem = "attention" if arguments.device == "cpu" else "attention_gpu"
+    result = comparison.result(stem)
+    rounds = {"all_sizes": {name: vars(record) for name, record in records.items()}}
+    publish(replace(result, details={**result.details, **rounds}), None if arguments.smoke else FOLDER)
     if not arguments.smoke:
-        folder, stem = Path("runs") / "benchmarks", "attention" if arguments.device == "cpu" else "attention_gpu"
-        comparison.save(folder / stem)
-        rounds = {name: vars(record) for name, record in records.items()}
-        (folder / f"{stem}_rounds.json").write_text(json.dumps(rounds))
         title = f"Attention with {HEADS} heads of width {WIDTH}: fitted growth in the legends"
         draw_scaling(records, title, (OURS, OURS_CAUSAL)).savefig(Path("docs") / f"{stem}_speed.png", dpi=100)
 

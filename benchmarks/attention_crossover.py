@@ -20,8 +20,8 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.scaling import seconds_of
-from benchmarks.timing import machine
-from lab.files import written_whole
+from benchmarks.timing import FOLDER, machine, publish
+from lab.reports.results import BenchmarkResult
 from nets import linear_attention, quadratic_features, softmax_attention
 from theory import attention_cost
 
@@ -36,15 +36,9 @@ def main() -> None:
     where = machine()
     rows = [crossover_row(width, arguments.sizes, arguments.rounds) for width in arguments.widths]
     columns = ["D", "D²", "features C", "predicted N", f"measured N, {WEIGHTS}", f"measured N, {SDPA}"]
-    lines = ["| " + " | ".join(cells) + " |" for cells in (columns, ["---:"] * len(columns), *rows)]
-    title = "### Where the quadratic kernel becomes cheaper by its features than softmax (tokens)"
-    text = "\n".join([title, "", *lines, "", where, ""])
-    print(text)
-    if not arguments.smoke:
-        path = Path("runs") / "benchmarks" / "attention_crossover.md"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as part:
-            part.write_text(text, encoding="utf-8")
+    title = "Where the quadratic kernel becomes cheaper by its features than softmax (tokens)"
+    result = BenchmarkResult("attention_crossover", title, columns, rows, where)
+    publish(result, None if arguments.smoke else FOLDER)
 
 
 def crossover_row(width: int, sizes: Sequence[int], rounds: int) -> list[str]:

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.timing import Comparison, Measurement, alternate, machine
+from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
 from datamodules import GaussianDataModule
 from lab.commands.main import main as train
 from lab.grids import Cell, Grid, read_grid
@@ -49,9 +49,7 @@ def main() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     suffix = "_smoke" if arguments.smoke else ""
     for name, compare in (("replicas", compare_replicas), ("grid", compare_grid)):
-        comparison = compare(arguments)
-        comparison.show()
-        comparison.save(Path("runs/benchmarks") / f"autoencoder_{name}{suffix}")
+        publish(compare(arguments).result(f"autoencoder_{name}{suffix}"))
 
 
 def compare_replicas(arguments: argparse.Namespace) -> Comparison:

@@ -10,7 +10,6 @@ steps of the network for B·k rows, is timed alone. The loop is left out where i
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -25,7 +24,8 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.scaling import growth, seconds_of
 from benchmarks.searches import EOS, GENERATE, LOOP, NETWORK, OURS, REREADS, Search, contenders_of
-from benchmarks.timing import Comparison, Measurement, alternate, machine
+from benchmarks.timing import FOLDER, Comparison, Measurement, alternate, machine, publish
+from lab.reports.results import BenchmarkResult
 
 NAMES = (OURS, LOOP, GENERATE)  # of which the growth is measured
 TOLERANCE, LIMIT, TARGETS = 1e-4, 60.0, {LOOP: 20.0, GENERATE: 3.0, REREADS: 3.0}
@@ -41,14 +41,13 @@ def main() -> None:
     print(equal := check_equal(search))
     rounds, number = (2, 2) if arguments.smoke else (arguments.rounds, None)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) if arguments.smoke else Path("runs/benchmarks")
+        folder = Path(scratch) if arguments.smoke else FOLDER
         for suffix, eos in {"": None, "_eos": EOS}.items():
             comparison = compare(search._replace(eos=eos), rounds, equal)
-            comparison.show()
-            comparison.save(folder / f"beam_search{suffix}")
+            publish(comparison.result(f"beam_search{suffix}"), folder)
         where = machine()
         times = {letter: measure(search, letter, sizes[:number], rounds) for letter, sizes in SIZES.items()}
-        save_scaling(times, f"Beam search over T, k and M, else {search}", where, folder / "beam_search_scaling.md")
+        save_scaling(times, f"Beam search over T, k and M, else {search}", where, folder)
 
 
 def check_equal(search: Search) -> str:
@@ -103,9 +102,9 @@ def measure(search: Search, letter: str, sizes: tuple[int, ...], rounds: int, na
     return times
 
 
-def save_scaling(times: Mapping[str, Times], title: str, where: str, path: Path) -> None:
-    """Print the times and how they grow, and write them to ``path``, as .json and as .png."""
-    rows = [["", "", *(f"{name} (ms)" for name in NAMES)], ["---"] + ["---:"] * (1 + len(NAMES))]
+def save_scaling(times: Mapping[str, Times], title: str, where: str, folder: Path) -> None:
+    """Print the times and how they grow, and write them to ``folder``, as data and as a picture."""
+    columns, rows = ["", "", *(f"{name} (ms)" for name in NAMES)], []
     for letter, of_letter in times.items():
         for size in of_letter[OURS]:
             values = (of_letter[name].get(size) for name in NAMES)
@@ -113,11 +112,8 @@ def save_scaling(times: Mapping[str, Times], title: str, where: str, path: Path)
         for kind, count in {"all": 0, "two largest": 2}.items():
             exponents = (growth(dict(list(of_letter[name].items())[-count:])) for name in NAMES)
             rows.append([f"time ∝ {letter}^", kind, *(f"{value:.2f}" if value == value else "" for value in exponents)])
-    text = "\n".join([f"### {title}", "", *("| " + " | ".join(cells) + " |" for cells in rows), "", where, ""])
-    print(text)
-    path.write_text(text, encoding="utf-8")
-    path.with_suffix(".json").write_text(json.dumps({"machine": where, "seconds": times}, indent=2), encoding="utf-8")
-    draw(times, title, path.with_suffix(".png"))
+    publish(BenchmarkResult("beam_search_scaling", title, columns, rows, where, details={"seconds": times}), folder)
+    draw(times, title, folder / "beam_search_scaling.png")
 
 
 def draw(times: Mapping[str, Times], title: str, path: Path) -> None:

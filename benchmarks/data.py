@@ -18,7 +18,7 @@ from torchvision import datasets
 from torchvision.transforms import ToTensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.timing import Comparison, Measurement, alternate, machine
+from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
 from datamodules import MNISTDataModule
 from lab.downloads import data_root
 
@@ -47,8 +47,7 @@ def main() -> None:
     verdict = f"Ours serves {ratio:.1f} × the images of torchvision's; target ≥ {TARGET} ×: {_met(ratio >= TARGET)}."
     title = f"MNIST training batches of {BATCH_SIZE}, shuffled, in the main process"
     comparison = Comparison(title, "images/s", measurements, verdict, machine())
-    comparison.show()
-    comparison.save(Path("runs/benchmarks") / ("data_smoke" if arguments.smoke else "data"))
+    publish(comparison.result("data_smoke" if arguments.smoke else "data"))
 
 
 def our_loader(root: str | None) -> DataLoader:

@@ -26,7 +26,7 @@ from torch_geometric.data import Data
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.graph_peers import ExampleGAT, ExampleGCN, example_loop
-from benchmarks.timing import Comparison, Measurement, alternate, machine
+from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
 from datamodules import DigitsGraphDataModule, PlanetoidDataModule
 from datamodules.graphs import GraphDataModule
 from lab.run_folder import read_metrics
@@ -51,13 +51,9 @@ def main() -> None:
     make = DigitsGraphDataModule if arguments.smoke else PlanetoidDataModule
     epochs, suffix = (3, "_smoke") if arguments.smoke else (arguments.epochs, "")
     for kind in TARGETS:
-        comparison = compare(kind, make, epochs, arguments.rounds)
-        comparison.show()
-        comparison.save(Path("runs/benchmarks") / f"graph_{kind.lower()}{suffix}")
+        publish(compare(kind, make, epochs, arguments.rounds).result(f"graph_{kind.lower()}{suffix}"))
     if not arguments.smoke:
-        comparison = time_a_hundred(arguments.rounds)
-        comparison.show()
-        comparison.save(Path("runs/benchmarks") / "graph_hundred_seeds")
+        publish(time_a_hundred(arguments.rounds).result("graph_hundred_seeds"))
 
 
 def compare(kind: str, make: Callable[[], GraphDataModule], epochs: int, rounds: int) -> Comparison:

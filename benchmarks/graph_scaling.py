@@ -8,7 +8,6 @@ it; a sampled batch is a training step on 1,024 nodes with ten neighbours each, 
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +22,9 @@ from torch_geometric.loader import NodeLoader
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.scaling import growth, seconds_of
-from benchmarks.timing import alternate, machine
+from benchmarks.timing import FOLDER, alternate, machine, publish
 from datamodules.neighbor_sampling import UniformNeighborSampler
+from lab.reports.results import BenchmarkResult
 from nets import GAT, GCN
 
 SIZES = (10**4, 10**5, 10**6, 10**7)  # edges
@@ -48,7 +48,7 @@ def main() -> None:
             call()  # warms up, and prepares the graph
         for name, seconds in alternate({n: lambda c=c: seconds_of(c) for n, c in contenders.items()}, rounds).items():
             times[name][edges] = seconds
-    save(times, where, Path("runs/benchmarks") / f"graph_scaling{'_smoke' if arguments.smoke else ''}.md")
+    save(times, where, f"graph_scaling{'_smoke' if arguments.smoke else ''}")
 
 
 def random_graph(num_edges: int) -> Data:
@@ -97,23 +97,19 @@ def _train(net: nn.Module, optimizer: torch.optim.Optimizer, graph: Data, nodes:
     optimizer.step()
 
 
-def save(times: Times, where: str, path: Path) -> None:
-    """Print the times and how they grow, and write them to ``path``, as .json and as .png."""
+def save(times: Times, where: str, name: str) -> None:
+    """Print the times and how they grow, and write them to runs/benchmarks, as data and as a picture."""
     exponents = {name: growth(of_name) for name, of_name in times.items()}
-    rows = [["edges", *(f"{name} (ms)" for name in times)], ["---:"] * (1 + len(times))]
+    rows = []
     for edges in next(iter(times.values())):
         rows.append([f"{edges:,}", *(f"{1e3 * median(of_name[edges]):,.4g}" for of_name in times.values())])
     rows.append(["time ∝ E^", *(f"{value:.2f}" for value in exponents.values())])
     worst = max(exponents[name] for name in WHOLE)
     verdict = f"Largest exponent of an epoch {worst:.2f}; target ≤ {TARGET}: {'met' if worst <= TARGET else 'not met'}."
     title = "An epoch of training and evaluation over the edges of a graph"
-    table = ["| " + " | ".join(cells) + " |" for cells in rows]
-    text = "\n".join([f"### {title}", "", *table, "", verdict, "", where, ""])
-    print(text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    path.with_suffix(".json").write_text(json.dumps({"machine": where, "seconds": times}, indent=2), encoding="utf-8")
-    draw(times, exponents, title).savefig(path.with_suffix(".png"), dpi=110)
+    columns = ["edges", *(f"{contender} (ms)" for contender in times)]
+    publish(BenchmarkResult(name, title, columns, rows, where, verdict, {"seconds": times}))
+    draw(times, exponents, title).savefig(FOLDER / f"{name}.png", dpi=110)
 
 
 def draw(times: Times, exponents: dict[str, float], title: str) -> Figure:

@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.timing import Comparison, Measurement, alternate, machine
+from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
 from callbacks import TimestepGradients
 from lab.commands.main import main as train
-from lab.files import written_whole
+from lab.reports.results import BenchmarkResult
 from nets import LSTM, RNN
 
 BATCH_SIZE = 32
@@ -34,7 +34,6 @@ OURS, TORCH, LOOP = "archlab", "torch.nn", "loop over steps and gates"
 STEPS = {10: 50, 100: 10, 1000: 1}  # of a round, by the length T
 OBSERVED = {("rnn", 10): 6, ("lstm", 10): 6, ("lstm", 100): 2}  # epochs of 500 steps, by config and length T
 AS_FAST, LOOP_TARGET, OBSERVER_TARGET = 1.15, 6.0, 1.05
-FOLDER = Path("runs/benchmarks")
 
 
 class GateLoop(nn.Module):
@@ -73,19 +72,15 @@ def main() -> None:
     suffix = "_smoke" if arguments.smoke else ""
     for (cell, length), epochs in ({("lstm", 3): 1} if arguments.smoke else OBSERVED).items():
         comparison = compare_observer(cell, length, epochs, arguments.rounds)
-        comparison.show()
-        comparison.save(FOLDER / f"recurrent_observer_{cell}_{length}{suffix}")
+        publish(comparison.result(f"recurrent_observer_{cell}_{length}{suffix}"))
     if arguments.lengths:
-        text = compare_steps(arguments)
-        print(text)
-        with written_whole(FOLDER / f"recurrent_steps{suffix}.md") as part:
-            part.write_text(text, encoding="utf-8")
+        publish(compare_steps(arguments, f"recurrent_steps{suffix}"))
 
 
-def compare_steps(arguments: argparse.Namespace) -> str:
+def compare_steps(arguments: argparse.Namespace, name: str) -> BenchmarkResult:
     """The training steps of all sizes as a table."""
     where = machine()
-    columns = ["network", "layers", "H", "T", *(f"{name} (ms)" for name in (OURS, TORCH, LOOP)), TORCH, "loop"]
+    columns = ["network", "layers", "H", "T", *(f"{net} (ms)" for net in (OURS, TORCH, LOOP)), TORCH, "loop"]
     sizes = [
         (cell, num_layers, width, length)
         for cell in ("RNN", "LSTM")
@@ -97,13 +92,11 @@ def compare_steps(arguments: argparse.Namespace) -> str:
     for size in sizes:
         times = time_steps(*size, arguments.rounds)
         ours = Measurement(OURS, times[OURS])
-        ratios[size] = [Measurement(name, times[name]).ratio_to(ours) for name in (TORCH, LOOP)]
-        milliseconds = [f"{1e3 * median(times[name]):,.3g}" for name in (OURS, TORCH, LOOP)]
+        ratios[size] = [Measurement(net, times[net]).ratio_to(ours) for net in (TORCH, LOOP)]
+        milliseconds = [f"{1e3 * median(times[net]):,.3g}" for net in (OURS, TORCH, LOOP)]
         rows.append([*map(str, size), *milliseconds, *(f"{ratio:.2f} ×" for ratio in ratios[size])])
-    rule = ["---"] + ["---:"] * (len(columns) - 1)
-    lines = ["| " + " | ".join(cells) + " |" for cells in (columns, rule, *rows)]
-    title = "### A training step of recurrent networks; the last columns are times in units of ours"
-    return "\n".join([title, "", *lines, "", verdict_of(ratios), "", where, ""])
+    title = "A training step of recurrent networks; the last columns are times in units of ours"
+    return BenchmarkResult(name, title, columns, rows, where, verdict_of(ratios))
 
 
 def time_steps(cell: str, num_layers: int, width: int, length: int, rounds: int) -> dict[str, list[float]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.timing import Comparison, Measurement, alternate, machine
+from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
 from datamodules import ShapesDataModule
 
 TARGET = 5000
@@ -43,8 +43,7 @@ def main() -> None:
         f"The slowest kind comes at {slowest:,.0f} images/s; target ≥ {TARGET:,} with two cores: {met}.",
         machine(),
     )
-    comparison.show()
-    comparison.save(Path("runs/benchmarks") / ("shapes_smoke" if arguments.smoke else "shapes"))
+    publish(comparison.result("shapes_smoke" if arguments.smoke else "shapes"))
 
 
 def images_per_second(images: int, **kind: object) -> float:

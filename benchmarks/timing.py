@@ -1,6 +1,5 @@
-"""Side-by-side timings: contenders measured in alternating rounds, and a ratio table that is printed and kept."""
+"""Side-by-side timings: contenders measured in alternating rounds, and a table of ratios that is printed and kept."""
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.machine import machine as lab_machine
+from lab.reports.results import BenchmarkResult, write_benchmark
 
+FOLDER = Path("runs/benchmarks")
 Result = TypeVar("Result")
 
 
@@ -87,45 +88,38 @@ class Comparison:
     verdict: str
     machine: str
 
-    @property
-    def columns(self) -> list[str]:
-        return ["contender", *self.measurements[0].facts, f"median {self.unit}", "25–75 %", "ratio to ours"]
-
-    @property
-    def rows(self) -> list[list[str]]:
-        return [self._row(measurement) for measurement in self.measurements]
-
-    def show(self) -> None:
-        """Print the table."""
-        table = Table(title=self.title, caption=f"{self.verdict}\n{self.machine}", caption_justify="left")
-        for number, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if number else "left", no_wrap=True)
-        for row in self.rows:
-            table.add_row(*row)
-        Console(width=None if Console().is_terminal else 160).print(table)
-
-    def save(self, path: Path) -> None:
-        """Write the table to ``path`` with the suffix .md, and every round's value with the suffix .json."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rule = ["---"] + ["---:"] * (len(self.columns) - 1)
-        lines = ["| " + " | ".join(cells) + " |" for cells in (self.columns, rule, *self.rows)]
-        text = "\n".join([f"### {self.title}", "", *lines, "", self.verdict, "", self.machine, ""])
-        path.with_suffix(".md").write_text(text, encoding="utf-8")
-        record = {
-            "title": self.title,
+    def result(self, name: str) -> BenchmarkResult:
+        """The table, under the name that its file shall have."""
+        columns = ["contender", *self.measurements[0].facts, f"median {self.unit}", "25–75 %", "ratio to ours"]
+        details = {
             "unit": self.unit,
-            "machine": self.machine,
-            "verdict": self.verdict,
             "rounds": {item.name: list(item.values) for item in self.measurements},
             "ratio_to_ours": {item.name: item.ratio_to(self.measurements[0]) for item in self.measurements},
         }
-        path.with_suffix(".json").write_text(json.dumps(record, indent=2, ensure_ascii=False), encoding="utf-8")
-        print(f"Written: {path.with_suffix('.md')}, {path.with_suffix('.json')}")
+        rows = [self._row(measurement) for measurement in self.measurements]
+        return BenchmarkResult(name, self.title, columns, rows, self.machine, self.verdict, details)
 
     def _row(self, item: Measurement) -> list[str]:
         low, high = map(_digits, item.quartiles)
         ratio = item.ratio_to(self.measurements[0])
         return [item.name, *item.facts.values(), _digits(item.median), f"{low}–{high}", f"{ratio:.3g} ×"]
+
+
+def publish(result: BenchmarkResult, folder: Path | None = FOLDER) -> None:
+    """Print a table, and write it to a folder, from which ``report.py --update-results`` takes it to RESULTS.md.
+
+    Args:
+        result: the table, its verdict and its machine.
+        folder: the folder; None to print alone.
+    """
+    table = Table(title=result.title, caption=f"{result.verdict}\n{result.machine}".strip(), caption_justify="left")
+    for number, column in enumerate(result.columns):
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+    for row in result.rows:
+        table.add_row(*row)
+    Console(width=None if Console().is_terminal else 160).print(table)
+    if folder is not None:
+        print(f"Written: {write_benchmark(result, folder)}")
 
 
 def machine() -> str:

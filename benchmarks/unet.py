@@ -25,7 +25,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.memory import peaks_apart
 from benchmarks.scaling import seconds_of
-from benchmarks.timing import Comparison, Measurement, alternate, machine
+from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
 from benchmarks.unet_peers import ClassicUNet, smp_name, smp_unet
 from nets import UNet
 
@@ -35,7 +35,6 @@ NETS = {OURS: UNet, CLASSIC: ClassicUNet, SMP: smp_unet}
 LAST, COMPILED, CHECKPOINTED = "channels_last", "compiled", "checkpointed"
 OPTIONS = ("", f", {LAST}")
 TRAINING, INFERENCE = "training", "inference"
-FOLDER = Path("runs/benchmarks")
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,7 @@ def main() -> None:
     options = (*OPTIONS, f", {LAST}, {COMPILED}") if arguments.compile else OPTIONS
     for setting in settings:
         comparison = compare(setting, arguments.rounds, arguments.steps, options)
-        comparison.show()
-        comparison.save(FOLDER / f"unet_{torch.device(arguments.device).type}_{setting.mode}{suffix}")
+        publish(comparison.result(f"unet_{torch.device(arguments.device).type}_{setting.mode}{suffix}"))
 
 
 def compare(setting: Setting, rounds: int, steps: int, options: Sequence[str] = OPTIONS) -> Comparison:

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.timing import Comparison, Measurement, alternate, machine
+from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
 from datamodules.in_memory import InMemoryDataModule
 from lab.training.guards import FiniteLoss, ProgressBar, ResumableStop
 from lab.training.loggers import RunLogger
@@ -64,8 +64,7 @@ def main() -> None:
         facts = {"parameters": f"{parameters:,}", "median step": f"{typical:.4g}"}
         measurements.append(Measurement(name, [1e3 * mean(steps) for steps in rounds], facts))
     comparison = _compare(measurements, f"batch {arguments.batch_size}, {arguments.steps} steps a round")
-    comparison.show()
-    comparison.save(Path("runs/benchmarks") / f"vit_{device.type}{'_smoke' if arguments.smoke else ''}")
+    publish(comparison.result(f"vit_{device.type}{'_smoke' if arguments.smoke else ''}"))
 
 
 def _contenders(

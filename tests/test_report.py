@@ -53,8 +53,9 @@ def test_no_runs_no_files(folder: Path) -> None:
 
 def test_a_grid_of_which_all_ran_is_written_and_drawn(folder: Path) -> None:
     run(0), run(1, (5,))
-    assert report.main([]) == 0
-    assert docs() == {"beam_search.png", "x_val_loss.png"}
+    assert report.main(["--update-results"]) == 0
+    assert docs() == {"beam_search.png", "experiments.md", "x_val_loss.png"}
+    assert [path.name for path in Path("results").iterdir()] == ["grid_g.json"]
     assert "### A grid" in Path("RESULTS.md").read_text()
     page = Path("report/index.html").read_text()
     assert "A grid" in page and page.count("<img") == 1
@@ -62,15 +63,35 @@ def test_a_grid_of_which_all_ran_is_written_and_drawn(folder: Path) -> None:
         assert [row["row"] for row in csv.DictReader(file)] == ["plain", "five"]
 
 
+def test_what_is_in_git_stays_as_it_is_unless_an_update_is_asked_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(0)
+    assert report.main([]) == 0
+    assert {path.name for path in folder.iterdir()} == {"configs", "runs", "report"}
+    assert {path.name for path in Path("report").iterdir()} == {"index.html", "tables.csv", "tables.tex"}
+    assert "stay as they are: --update-results writes what is new into them." in capsys.readouterr().out
+
+
+def test_a_damaged_file_of_results_stops_the_update_and_no_page(folder: Path) -> None:
+    run(0)
+    Path("results").mkdir()
+    Path("results/grid_other.json").write_text("{")
+    with pytest.raises(LabError, match=r"^results/grid_other.json holds no results of an experiment, a grid or a ben"):
+        report.main(["--update-results"])
+    assert Path("report/index.html").is_file() and not Path("RESULTS.md").exists()
+    assert Path("results/grid_other.json").read_text() == "{"
+
+
 def test_pictures_and_sections_of_more_runs_stay(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(0), run(1, (5,))
-    report.main([])
+    report.main(["--update-results"])
     before, drawn = Path("RESULTS.md").read_text(), Path("docs/x_val_loss.png")
     os.utime(drawn, (1000, 1000))
     os.utime("docs/beam_search.png", (1000, 1000))
     (Path("runs") / "x" / "version_1").rename("elsewhere")
     capsys.readouterr()
-    assert report.main([]) == 0
+    assert report.main(["--update-results"]) == 0
     told = capsys.readouterr().out
     assert 'Kept in RESULTS.md: the section "A grid" is of 2 runs, and 1 are here (--overwrite replaces it).' in told
     assert Path("RESULTS.md").read_text() == before
@@ -83,9 +104,9 @@ def test_pictures_and_sections_of_more_runs_stay(folder: Path, capsys: pytest.Ca
 def test_an_experiment_outside_grids_has_its_curve_on_the_page_alone(folder: Path) -> None:
     Path("configs/y.yaml").write_text(Path("configs/x.yaml").read_text())
     run(0, name="y")
-    assert report.main([]) == 0
+    assert report.main(["--update-results"]) == 0
     assert (
-        docs() == {"beam_search.png"}
+        docs() == {"beam_search.png", "experiments.md"}
         and "| y | accuracy 0.5000 (below the reference) | 0 |" in Path("RESULTS.md").read_text()
     )
     assert "val/loss over training" in Path("report/index.html").read_text()
@@ -95,7 +116,7 @@ def test_a_reproduction_alone_is_a_page(folder: Path) -> None:
     path = Path("runs/reproduce/reduced.json")
     path.parent.mkdir(parents=True)
     path.write_text('{"machine": "a machine", "outcomes": {}}')
-    assert report.main([]) == 0
+    assert report.main(["--update-results"]) == 0
     assert "a machine" in Path("report/index.html").read_text() and not Path("RESULTS.md").exists()
 
 
@@ -103,7 +124,7 @@ def test_what_cannot_be_drawn_is_told_and_left_out(folder: Path, capsys: pytest.
     """The grid is named as one whose rows are drawn from checkpoints, which are not here."""
     Path("configs/grids/g.yaml").rename("configs/grids/superposition.yaml")
     run(0), run(1, (5,))
-    assert report.main([]) == 0
+    assert report.main(["--update-results"]) == 0
     assert (
         "Not drawn: what compares the rows of superposition: runs/x/version_0 is no finished" in capsys.readouterr().out
     )
@@ -170,8 +191,8 @@ def test_a_damaged_picture_takes_the_place_of_none(folder: Path, monkeypatch: py
     monkeypatch.setattr(report, "COPIED", {"of_x": ("g", "plain", "maps_*.png")})
     (run(0) / "figures").mkdir()
     Path("runs/x/version_0/figures/maps_3.png").touch()
-    assert report.main([]) == 0
-    assert docs() == {"beam_search.png", "x_val_loss.png"}
+    assert report.main(["--update-results"]) == 0
+    assert docs() == {"beam_search.png", "experiments.md", "x_val_loss.png"}
 
 
 def test_a_value_beside_the_grid_has_the_grids_reference(folder: Path) -> None:

@@ -1,30 +1,35 @@
 """Finished runs as tables: what was measured beside what it is held against."""
 
 import csv
-import re
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.config_files import owner_of, read_config
-from lab.directions import more_is_better
 from lab.files import written_whole
 from lab.grids import FIRST, Grid
 from lab.machine import machine
 from lab.overrides import Variant
 from lab.references import reference_of
-from lab.reports.grid_tables import grid_study, grid_table
-from lab.reports.markdown import Results, escaped, merge, read_results
+from lab.reports.grid_tables import grid_study
+from lab.reports.merging import merge
 from lab.reports.reading import readable, whole_run
+from lab.reports.rendering import PAGES, write_rendered
+from lab.reports.results import (
+    ExperimentResult,
+    GridResult,
+    read_results,
+    read_study,
+    reference_value,
+    write_results,
+)
+from lab.reports.statistics import Summary
 from lab.reports.studies import (
-    SCORES,
     Study,
     experiment_studies,
     repeats_of,
     replica_values,
     score_name,
-    spread_of,
 )
 from lab.run_folder import evaluations_of, fit_minutes, read_metrics
 
@@ -76,35 +81,40 @@ def read_finished(runs: Sequence[Path], root: Path, grids: Sequence[Grid] = ()) 
     return Finished(outside, studies, [run for run in tested if run not in outside], results)
 
 
-def write_results(
-    finished: Finished, path: Path, notes: Path | None = None, overwrite: bool = False
+def update_results(
+    finished: Finished, root: Path, benchmarks: Path | None = None, overwrite: bool = False
 ) -> tuple[list[str], list[str]]:
-    """Write what was measured into RESULTS.md, beside what that holds of studies without runs here.
+    """Write what was measured into ``results/``, and render RESULTS.md and docs/experiments.md of all that is there.
 
-    The first table has a row an experiment, each grid a section of its own; what ``notes`` holds follows. A row is
-    replaced where there are as many seeds here as it states, a section where there are as many runs as it states and a
-    value wherever it has one; ``overwrite`` replaces them in any case.
+    The first table has a row an experiment, each grid a section of its own; benchmarks follow. A row is replaced where
+    there are as many seeds here as it states, a section where there are as many runs as it states and a value wherever
+    it has one; ``overwrite`` replaces them in any case. Studies without runs here stay as they are.
 
     Args:
         finished: what was measured.
-        path: the Markdown file; made where there is none, left as it is where nothing was measured.
-        notes: a folder of further sections in Markdown, such as benchmarks, which are always taken; or None.
+        root: the folder of the files; they are made where there are none, and left alone where nothing was measured.
+        benchmarks: a folder of results of benchmarks, which are always taken; or None.
         overwrite: whether also more complete rows and sections are replaced.
 
     Returns:
         the names of the grids whose sections were written, and a sentence on everything that was kept.
+
+    Raises:
+        LabError: when a file of ``results/`` is damaged; nothing is written then.
     """
     if not finished.tested and not finished.grids:
         return [], []
-    before = read_results(path.read_text(encoding="utf-8")) if path.is_file() else Results()
     rows = [_row(variant, runs) for variant, runs in repeats_of(finished.tested).items()]
-    sections = {study.name: grid_table(study) for study in finished.grids}
-    merged, kept = merge(before, rows, list(sections.values()), overwrite)
-    further = [part for file in sorted(notes.glob("*.md")) for part in _sections(file)] if notes else []
-    merged, _ = merge(merged, [], further, overwrite=True)
-    with written_whole(path) as part:
-        part.write_text(merged.text, encoding="utf-8")
-    return [name for name, text in sections.items() if text in merged.sections.values()], kept
+    tables = [grid_result(study) for study in finished.grids]
+    merged, kept = merge(read_results(root / "results"), rows, tables, overwrite)
+    for file in sorted(benchmarks.glob("benchmark_*.json")) if benchmarks else ():
+        for benchmark in (not file.stem.endswith("_smoke") and readable(read_study, file)) or ():
+            merged.benchmarks[benchmark.name] = benchmark
+    merged.benchmarks = dict(sorted(merged.benchmarks.items()))
+    write_results(merged, root / "results")
+    for template, path in PAGES.items():
+        write_rendered(template, root / path, results=merged)
+    return [table.name for table in tables if merged.grids[table.name] is table], kept
 
 
 def write_tables(studies: Sequence[Study], path: Path) -> None:
@@ -119,42 +129,33 @@ def write_tables(studies: Sequence[Study], path: Path) -> None:
         writer.writerow(COLUMNS)
         for study in studies:
             for cell in (cell for cell in study.cells if cell.values):
-                std = spread_of(cell.values)
-                mean = statistics.fmean(cell.values)
-                measured = (mean, "" if std is None else std, len(cell.values), int(cell.best))
+                summary = cell.summary
+                std = "" if summary.std is None else summary.std
                 reference = study.reference_for(cell)
                 held = reference_value(reference) if cell.metric == study.reference_metric else None
                 about = (study.name, cell.row, cell.column or "", cell.metric, cell.label)
+                measured = (summary.mean, std, summary.count, int(cell.best))
                 writer.writerow([*about, *measured, "" if held is None else held, reference])
 
 
-def reference_value(reference: str) -> float | None:
-    """The number that a reference begins with, or None."""
-    held = re.match(r"\d+(\.\d+)?(e[+-]?\d+)?", reference)
-    return float(held[0]) if held else None
-
-
-def _row(variant: Variant, folders: list[Path]) -> list[str]:
+def _row(variant: Variant, folders: list[Path]) -> ExperimentResult:
     score = score_name(folders)
-    label, digits = SCORES.get(score, (score, ".4g"))
     repeats = {run: values for run in folders if (values := replica_values(read_metrics(run), score))}
-    scores = [values[-1] for of_run in repeats.values() for _, values in of_run]
-    mean, std = statistics.fmean(scores), spread_of(scores)
-    spread = "" if std is None else f" ± {std:{digits}}"
-    seeds = ", ".join(_seeds(run, len(repeats[run])) for run in sorted(repeats, key=_first_seed))
-    reference = reference_of(folders[-1]).text or "–"
-    held, more = reference_value(reference) if score in SCORES else None, more_is_better(score)
-    if held is not None and (mean < held if more else mean > held):
-        spread += f" ({'below' if more else 'above'} the reference)"
-    result, minutes = f"{label} {mean:{digits}}{spread}", fit_minutes(list(repeats))
-    row = [variant.label, result, seeds, reference, minutes, f"`{variant.command}`", machine()]
-    return [escaped(cell) for cell in row]
+    runs = sorted(repeats, key=_first_seed)
+    values = tuple(values[-1] for run in runs for _, values in repeats[run])
+    seeds = tuple(_first_seed(run) + replica for run in runs for replica in range(len(repeats[run])))
+    reference, fit = reference_of(folders[-1]).text or "–", fit_minutes(runs)
+    about = (variant.name, variant.label, variant.config, variant.command, score, Summary.of(values))
+    return ExperimentResult(*about, seeds, len(runs), reference, fit, machine(), values)
 
 
-def _seeds(run: Path, replicas: int) -> str:
-    """The seeds of a run, of whose replicas each is the run of the next seed."""
-    first = _first_seed(run)
-    return str(first) if replicas == 1 else f"{first}–{first + replicas - 1}"
+def grid_result(study: Study) -> GridResult:
+    """A study of a grid without its run folders, as results keep it."""
+    seeds = sorted({_first_seed(run) for run in study.all_runs})
+    return GridResult(
+        study.name, study.title, study.command, study.reference, study.reference_metric, study.rows,
+        len(study.all_runs), fit_minutes(study.all_runs), machine(), study.notes, seeds,
+    )  # fmt: skip
 
 
 def _first_seed(run: Path) -> int:
@@ -164,8 +165,3 @@ def _first_seed(run: Path) -> int:
 def _first_metric(grid: Grid) -> tuple[str, str]:
     """What the rows of a grid are compared by: its first metric that is a last value, and what that is called."""
     return next(((name, label) for name, label in grid.metrics.items() if not name.startswith(FIRST)), ("", ""))
-
-
-def _sections(file: Path) -> list[str]:
-    parts = re.split(r"^(?=### )", file.read_text(encoding="utf-8"), flags=re.M)
-    return [part for part in parts if part.startswith("### ")]

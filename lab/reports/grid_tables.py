@@ -1,15 +1,13 @@
-"""The results of a grid of experiments as a table."""
+"""The results of a grid of experiments as a study."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from lab.grids import FIRST, Grid
-from lab.machine import machine
 from lab.printed_commands import command_line
-from lab.reports.markdown import escaped
 from lab.reports.significance import compare_means
 from lab.reports.studies import Logged, Measured, Study, references_of, replica_values, with_best
-from lab.run_folder import fit_minutes, read_metrics
+from lab.run_folder import read_metrics
 
 
 def grid_study(grid: Grid, root: Path) -> Study | None:
@@ -33,39 +31,12 @@ def grid_study(grid: Grid, root: Path) -> Study | None:
     return Study(name, grid.title, with_best(rows, runs), runs, reference, command, notes, first, each)
 
 
-def grid_table(study: Study) -> str:
-    """A study of a grid in Markdown: mean ± standard deviation, the best of a column in bold, and the machine."""
-    header = ["", *(escaped(cell.heading) for cell in study.rows[0])]
-    lines = [f"| {' | '.join([escaped(row[0].row), *map(_told, row)])} |" for row in study.rows]
-    runs = study.all_runs
-    return "\n".join(
-        [
-            f"### {escaped(study.title)}",
-            "",
-            "| " + " | ".join(header) + " |",
-            "| --- |" + " ---: |" * (len(header) - 1),
-            *lines,
-            "",
-            *(line for note in study.notes for line in (escaped(note), "")),
-            f"Mean ± standard deviation over {study.repeats} repeats. {len(runs)} runs of {fit_minutes(runs)} each: "
-            f"`{study.command}`. Reference: {escaped(study.reference)}.",
-            "",
-            f"Machine: {machine()}.",
-            "",
-        ]
-    )
-
-
-def _told(cell: Measured) -> str:
-    return f"**{cell.text}**" if cell.best else cell.text
-
-
 def _row(grid: Grid, row: str, runs: Mapping[tuple[str, str], list[Path]]) -> list[Measured]:
     metrics = {column: [read_metrics(run) for run in runs[row, column]] for column in grid.columns}
     of_row = metrics[next(iter(grid.columns))]
-    cells = [Measured(row, None, name, label, _values(of_row, name)) for name, label in grid.references.items()]
+    cells = [Measured(row, None, name, label, values_of_runs(of_row, name)) for name, label in grid.references.items()]
     return cells + [
-        Measured(row, column, name, label, _values(of_cell, name))
+        Measured(row, column, name, label, values_of_runs(of_cell, name))
         for column, of_cell in metrics.items()
         for name, label in grid.metrics.items()
     ]
@@ -78,6 +49,7 @@ def _tests(baseline: str, by_row: Mapping[str, tuple[float, ...]]) -> list[str]:
     return [compare_means(row, values, baseline, against) for row, values in others.items()]
 
 
-def _values(runs: list[Logged], name: str) -> tuple[float, ...]:
+def values_of_runs(runs: list[Logged], name: str) -> tuple[float, ...]:
+    """A metric of every replica of some runs: its last value, or with "first " before its name the first one."""
     name, place = name.removeprefix(FIRST), 0 if name.startswith(FIRST) else -1
     return tuple(values[place] for metrics in runs for _, values in replica_values(metrics, name))

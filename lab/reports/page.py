@@ -5,24 +5,26 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.config_files import read_config
 from lab.errors import LabError
-from lab.files import written_whole
 from lab.machine import machine
 from lab.reports.differences import differences
+from lab.reports.grid_tables import values_of_runs
 from lab.reports.images import Picture, drawn_picture, pictures_of_runs, within
 from lab.reports.reading import readable
-from lab.reports.studies import Measured, Study, cell_name
-from lab.run_folder import fit_minutes
+from lab.reports.rendering import write_rendered
+from lab.reports.statistics import Summary
+from lab.reports.studies import Measured, Study, best_experiment, cell_name
+from lab.run_folder import fit_minutes, read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TEMPLATE = Path(__file__).with_name("page.html")
 LIMIT = 12_000_000  # characters of the runs' pictures, so that a page stays below 15 MB
 Drawn = Mapping[str, Sequence[tuple[str, "Figure"]]]
 
@@ -53,7 +55,7 @@ class Chapter:
     def headings(self) -> list[Measured]:
         return self.study.rows[0]
 
-    @property
+    @cached_property
     def differing(self) -> tuple[list[str], list[list[str]]]:
         return differences([(cell_name(*key), runs[0]) for key, runs in self.study.runs.items() if runs])
 
@@ -66,13 +68,19 @@ class Chapter:
             return f"one, {fit_minutes(runs)}; {of_each}"
         return f"{len(runs)} of {fit_minutes(runs)} each; {of_each} of each experiment"
 
+    @cached_property
+    def best(self) -> Measured | None:
+        return best_experiment(self.study.rows)
+
     @property
     def runs(self) -> list[dict[str, Any]]:
         """The run folders with what one asks of them."""
+        metric = self.best.metric if self.best else ""
         return [
             {
                 "experiment": cell_name(*key),
                 "folder": str(run),
+                "score": Summary.of(values_of_runs([read_metrics(run)], metric)).text if metric else "–",
                 "seed": read_config(run).get("seed_everything", "–"),
                 "minutes": fit_minutes([run]),
                 "version": _version(run),
@@ -98,20 +106,16 @@ def write_page(
         reproduced: files of ``lab.sweeps.reproduce``; those that are not there have no section.
         limit: characters of all pictures of runs; the others are left out, and their number is told.
     """
-    from jinja2 import Environment
-
     chapters = _chapters(studies, drawn or {}, limit)
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    page = template.render(
+    write_rendered(
+        "page.html",
+        path,
         chapters=chapters,
         budgets=[of for file in reproduced if file.is_file() and (of := readable(_budget, file))],
         machine=machine(),
         written=datetime.now().astimezone(),
         num_runs=sum(len(study.all_runs) for study in studies),
     )
-    with written_whole(path) as part:
-        part.write_text(page, encoding="utf-8")
 
 
 def _chapters(studies: Sequence[Study], drawn: Drawn, limit: int) -> list[Chapter]:

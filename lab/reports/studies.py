@@ -13,9 +13,9 @@ from lab.directions import more_is_better
 from lab.overrides import Variant, values_of, variants_of
 from lab.references import reference_of
 from lab.repeats import read_data
+from lab.reports.statistics import Summary
 from lab.run_folder import read_metrics, score_metric
 
-ROUNDING = 1e-20  # what is left of an exact 0 in float64
 # The result of an experiment, the first that its runs have: its name and its digits. What a config states as its
 # reference is of this metric; for the configs of a grid it is of the grid's first one.
 SCORES = {
@@ -38,6 +38,7 @@ class Measured:
         label: what the metric is called in a table.
         values: its value in each repeat, that is each replica of each run.
         best: whether its mean is the best of its column, among the rows with the same data.
+        stated: mean, spread and count, where the single values are no longer known.
     """
 
     row: str
@@ -46,15 +47,20 @@ class Measured:
     label: str
     values: tuple[float, ...]
     best: bool = False
+    stated: Summary | None = None
 
     @property
     def heading(self) -> str:
         return f"{self.column or ''} {self.label}".strip()
 
     @property
+    def summary(self) -> Summary:
+        return self.stated or Summary.of(self.values)
+
+    @property
     def text(self) -> str:
         """Mean ± standard deviation, to two digits of the latter."""
-        return mean_and_spread(self.values)
+        return self.summary.text
 
 
 @dataclass(frozen=True)
@@ -97,36 +103,37 @@ class Study:
 
     @property
     def repeats(self) -> str:
-        """How many repeats there are of the first metric of an experiment, "3" or "0–3"."""
-        first: dict[tuple[str, str], int] = {}
-        for cell in (cell for cell in self.cells if cell.column is not None):
-            first.setdefault((cell.row, cell.column), len(cell.values))
-        return "–".join(map(str, sorted({min(first.values()), max(first.values())})))
+        return count_repeats(self.rows)
+
+
+def count_repeats(rows: Sequence[Sequence[Measured]]) -> str:
+    """How many repeats there are of the first metric of an experiment, "3" or "0–3"."""
+    first: dict[tuple[str, str], int] = {}
+    for cell in (cell for row in rows for cell in row if cell.column is not None):
+        first.setdefault((cell.row, cell.column), cell.summary.count)
+    return "–".join(map(str, sorted({min(first.values()), max(first.values())})))
+
+
+def best_experiment(rows: Sequence[Sequence[Measured]]) -> Measured | None:
+    """The result of the best experiment by its first metric; that of the first one where none can be called the best.
+
+    Those marked as best come first. Where no repeats say by how much experiments vary, the best mean counts.
+    """
+    first: dict[tuple[str, str], Measured] = {}
+    for cell in (cell for row in rows for cell in row if cell.column is not None):
+        first.setdefault((cell.row, cell.column), cell)
+    measured = [cell for cell in first.values() if cell.summary.count and math.isfinite(cell.summary.mean)]
+    single = any(cell.summary.count < 2 for cell in measured)
+    rivals = [cell for cell in measured if cell.best] or (measured if single else measured[:1])
+    better = more_is_better(rivals[0].metric) if rivals else None
+    if better is None:
+        return next(iter(measured), None)
+    return (max if better else min)(rivals, key=lambda cell: cell.summary.mean)
 
 
 def cell_name(row: str, column: str) -> str:
     """What an experiment of a table is called, by its row and, where there are several, its column."""
     return ", ".join(filter(None, (row, column.strip(": "))))
-
-
-def spread_of(values: Sequence[float]) -> float | None:
-    """The standard deviation over repeats; None of a single one, or where not all are finite."""
-    return statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
-
-
-def mean_and_spread(values: Sequence[float]) -> str:
-    """Mean ± standard deviation in words, to two digits of the latter; "–" where there are no values."""
-    if not values:
-        return "–"
-    if not all(map(math.isfinite, values)):
-        return "not finite"
-    if max(map(abs, values)) < ROUNDING:
-        return "0"
-    mean, spread = statistics.mean(values), spread_of(values) or 0.0
-    if spread < 1e-5 * abs(mean) or abs(mean) < 1e-3:
-        return f"{mean:.4g} ± {spread:.1g}" if len(values) > 1 else f"{mean:.4g}"
-    digits = max(0, 1 - math.floor(math.log10(spread)))
-    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
 def replica_values(metrics: Logged, name: str) -> list[tuple[list[int], list[float]]]:
@@ -136,14 +143,14 @@ def replica_values(metrics: Logged, name: str) -> list[tuple[list[int], list[flo
 
 
 def with_best(rows: list[list[Measured]], runs: Mapping[tuple[str, str], list[Path]]) -> list[list[Measured]]:
-    """Mark the best of each column; rows whose data differ are not held against each other, nor is a row alone."""
+    """Mark the best of each column among rows with at least two repeats on the same data; a row alone is not best."""
     data = {cell: _data_of(folders[0]) for cell, folders in runs.items() if folders}
     marked = [list(row) for row in rows]
     for number in range(len(rows[0]) if rows else 0):
         rivals: dict[str, list[int]] = {}
         for index, row in enumerate(rows):
             cell = row[number]
-            if cell.column is not None and cell.values and all(map(math.isfinite, cell.values)):
+            if cell.column is not None and len(cell.values) > 1 and all(map(math.isfinite, cell.values)):
                 rivals.setdefault(data.get((cell.row, cell.column), ""), []).append(index)
         better = more_is_better(rows[0][number].metric)
         for group in (group for group in rivals.values() if len(group) > 1 and better is not None):

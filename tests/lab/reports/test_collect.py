@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from result_samples import benchmark, experiment, results
 
 from lab.grids import Grid
-from lab.reports.collect import read_finished, reference_value, write_results, write_tables
-from lab.reports.markdown import read_results
+from lab.reports.collect import read_finished, update_results, write_tables
 from lab.reports.reading import all_runs
+from lab.reports.results import read_results, write_benchmark, write_results
 
 
 def config(attention: str = "softmax", **others: Any) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def finished_run(
 def written(root: Path, grids: Sequence[Grid] = (), **options: Any) -> str:
     """RESULTS.md after the runs of a folder were written into it."""
     finished = read_finished(all_runs(root / "runs"), root / "runs", grids)
-    write_results(finished, root / "RESULTS.md", **options)
+    update_results(finished, root, **options)
     return (root / "RESULTS.md").read_text()
 
 
@@ -64,18 +65,37 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_row_holds_mean_spread_seeds_reference_and_time(tmp_path):
     for version, accuracy in enumerate((0.97, 0.98, 0.99)):
         finished_run(tmp_path / "runs", version, accuracy)
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "notes" / "speed.md").write_text("### Speed\n\na table\n\n### Memory\n\nanother\n")
-    text = written(tmp_path, notes=tmp_path / "notes")
+    text = written(tmp_path)
     assert "| x | accuracy 0.9800 ± 0.0100 | 0, 1, 2 | 0.94: the handout | 1.5 min |" in text
-    assert text.endswith("\n### Speed\n\na table\n\n### Memory\n\nanother\n")
-    assert written(tmp_path, notes=tmp_path / "notes") == text
+    assert written(tmp_path) == text
+    (row,) = read_results(tmp_path / "results").experiments.values()
+    assert row.values == (0.97, 0.98, 0.99) and row.seeds == (0, 1, 2) and "torch" in row.machine
+
+
+def test_benchmarks_are_always_taken_but_for_trials_and_damaged_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished_run(tmp_path / "runs", 0, 0.97)
+    write_benchmark(benchmark("a", title="Memory"), tmp_path / "benchmarks")
+    write_benchmark(benchmark("b_smoke", title="Trial"), tmp_path / "benchmarks")
+    (tmp_path / "benchmarks" / "benchmark_c.json").write_text("{")
+    (tmp_path / "benchmarks" / "c.json").write_text("{")  # of another program
+    write_results(results(benchmark("z", title="Speed"), benchmark("a", title="Old")), tmp_path / "results")
+    text = written(tmp_path, benchmarks=tmp_path / "benchmarks")
+    assert (
+        text.index("| x | acc")
+        < text.index("### Memory\n\n| contender | s |\n| --- | ---: |")
+        < text.index("### Speed")
+    )
+    assert "Trial" not in text and "Old" not in text
+    assert capsys.readouterr().out.count("Left out: ") == 1
 
 
 def test_nothing_tested_nothing_written(tmp_path):
     finished = read_finished(all_runs(tmp_path / "runs"), tmp_path / "runs")
-    assert finished.studies == [] and write_results(finished, tmp_path / "RESULTS.md") == ([], [])
-    assert not (tmp_path / "RESULTS.md").exists()
+    assert finished.studies == []
+    assert update_results(finished, tmp_path) == ([], [])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_value_gives_a_row_of_its_own_with_what_was_typed(folder: Path) -> None:
@@ -128,12 +148,12 @@ def test_a_result_that_no_reference_is_known_to_be_of_is_told_by_the_name_of_its
     assert rows_of(folder)[0][1] == "test/bits 3.25"
 
 
-def test_names_and_references_with_bars_and_tags_are_read_again(folder: Path) -> None:
+def test_names_and_references_with_bars_and_tags_are_escaped(folder: Path) -> None:
     (folder / "configs" / "x.yaml").write_text(yaml.safe_dump(config(reference="0.9 | <b>: |cos|\nof two")))
     finished_run(folder / "runs", 0, 0.95, config("a|<b>"))
     text = written(folder)
     assert "| x --model.net.attention 'a\\|\\<b>' | accuracy 0.9500 | 0 | 0.9 \\| \\<b>: \\|cos\\| of two |" in text
-    assert read_results(text).text == text == written(folder)
+    assert text == written(folder)
 
 
 GRID = Grid("g.yaml", "A grid", "configs/x.yaml", {"test/acc": "accuracy"}, {"": {}}, {"plain": {}}, seeds=[0, 1, 2])
@@ -171,31 +191,26 @@ def test_runs_that_are_fewer_than_those_of_the_results_replace_nothing(folder: P
     shutil.rmtree(folder / "runs" / "x" / "version_2")
     (folder / "runs" / "x" / "version_0" / "metrics.csv").write_text("step,test/acc\n9,0.5\n")
     finished = read_finished(all_runs(folder / "runs"), folder / "runs", [GRID])
-    names, kept = write_results(finished, folder / "RESULTS.md")
+    names, kept = update_results(finished, folder)
     assert names == [] and kept == ['the section "A grid" is of 3 runs, and 2 are here']
     assert (folder / "RESULTS.md").read_text() == before
-    assert write_results(finished, folder / "RESULTS.md", overwrite=True) == (["g"], [])
+    assert update_results(finished, folder, overwrite=True) == (["g"], [])
     assert "| plain | 0.71 ± 0.30 |" in (folder / "RESULTS.md").read_text()
 
 
 def test_other_experiments_of_the_results_stay(folder: Path) -> None:
     finished_run(folder / "runs", 0, 0.9, config())
-    (folder / "RESULTS.md").write_text(
-        "# Results\n\nMachine: another one.\n\n"
-        "| experiment | result on the test split | seeds | reference | fit, wall-clock | command |\n"
-        "| --- | --- | --- | --- | --- | --- |\n| y | accuracy 1 | 0 | – | 1 min | `y` |\n\n### Speed\n\nfast\n"
-    )
+    write_results(results(experiment("y", 0, machine="another one"), benchmark()), folder / "results")
     text = written(folder)
-    assert "| y | accuracy 1 | 0 | – | 1 min | `y` | another one |\n" in text
-    assert text.index("| x | accuracy 0.9000") < text.index("| y |") and text.endswith("\n### Speed\n\nfast\n")
+    assert "| y | accuracy 0.9000 | 0 | – | 1 min | `x` | another one |\n" in text
+    assert text.index("| x | accuracy 0.9000") < text.index("| y |") and "### Speed" in text
 
 
 def test_a_result_that_is_not_finite_is_told(folder: Path) -> None:
     for seed, score in enumerate((0.9, math.inf)):
         grid_run(folder, seed, score)
     finished = read_finished(all_runs(folder / "runs"), folder / "runs")
-    write_results(finished, folder / "RESULTS.md", None)
-    assert "| accuracy inf |" in (folder / "RESULTS.md").read_text()
+    assert "| accuracy inf |" in written(folder)
     write_tables(finished.studies, folder / "tables.csv")
     with (folder / "tables.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
@@ -215,11 +230,6 @@ def test_the_tables_have_every_mean(folder: Path) -> None:
     }  # fmt: skip
     assert float(row["mean"]) == pytest.approx(0.91) and float(row["std"]) == pytest.approx(0.02 / 2**0.5)
     assert (row["reference_value"], row["reference"]) == ("0.94", "0.94: the handout")
-
-
-@pytest.mark.parametrize(("told", "value"), [("1e-4 at most", 1e-4), ("0.94 ± 0.01: x", 0.94), ("about 1", None)])
-def test_a_reference_may_begin_with_a_number(told: str, value: float | None) -> None:
-    assert reference_value(told) == value
 
 
 def test_replicas_are_seeds_of_one_run(folder: Path) -> None:

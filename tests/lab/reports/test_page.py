@@ -50,6 +50,7 @@ def run_folder(path: Path, depth: int, figure: bool = False) -> Path:
     path.mkdir(parents=True)
     config = {"seed_everything": 7, "data": {"class_path": EVIL}, "model": {"class_path": "M", "init_args": {}}}
     config["model"]["init_args"] = {"depth": depth, "name": f"{EVIL}{depth}"}
+    (path / "metrics.csv").write_text(f"step,test/acc\n9,{depth / 4}\n")
     (path / "config.yaml").write_text("# lightning.pytorch==2.6.6\n" + yaml.safe_dump(config))
     if figure:
         (path / "figures").mkdir()
@@ -68,7 +69,7 @@ def study(tmp_path: Path) -> Study:
     }
     values = {"left:": (0.5, 0.75), "right:": (0.25,)}
     rows = [
-        [Measured(row, column, "test/acc", "\\|accuracy\\|", of, best=row == "two") for column, of in values.items()]
+        [Measured(row, column, "test/acc", "|accuracy|", of, best=row == "two") for column, of in values.items()]
         for row in (f"{EVIL} one", "two")
     ]
     return Study("g", f"A grid {EVIL}", rows, runs, f"0.9: {EVIL}", "python sweep.py g.yaml", [f"A note {EVIL}."])
@@ -113,6 +114,14 @@ def test_a_table_has_its_columns_its_best_and_what_differs(tmp_path: Path, study
     assert ">model.depth</th>" in text and "seed_everything" not in text
     assert "4 of ? min each; 1–2 repeats of each experiment" in page.words
     assert page.words.count("2.6.6") >= 4  # the version of each run
+
+
+def test_the_overview_has_the_best_of_each_study_and_the_runs_their_results(tmp_path: Path, study: Study) -> None:
+    text, _ = page_of(tmp_path, study)
+    overview = text[text.index('id="overview"') : text.index('id="study-g"')]
+    assert '<a href="#study-g">' in overview and "<td>two, left</td><td>|accuracy| 0.62 ± 0.18</td>" in overview
+    assert "model.depth, model.name" in overview and EVIL not in overview
+    assert [text.count(f"<td>7</td><td>{score}</td>") for score in (0.25, 0.5, 0.75)] == [2, 1, 1]
 
 
 def test_a_reproduction_tells_who_passed(tmp_path: Path, study: Study) -> None:

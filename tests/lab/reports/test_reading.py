@@ -6,7 +6,7 @@ import pytest
 from grid_runs import a_run, config
 
 from lab.errors import LabError
-from lab.reports.collect import read_finished, write_results
+from lab.reports.collect import read_finished, update_results
 from lab.reports.reading import all_runs, named_runs, readable, whole_run
 
 
@@ -70,7 +70,7 @@ def test_a_damaged_run_is_told_and_the_others_are_written(
     finished = read_finished([path.parent, run(1)], Path("runs"))
     assert [study.all_runs for study in finished.studies] == [[Path("runs/x/version_1")]]
     assert capsys.readouterr().out.startswith(f"Left out: {told}")
-    write_results(finished, Path("RESULTS.md"))
+    update_results(finished, Path())
     assert "accuracy 0.5000" in Path("RESULTS.md").read_text()
 
 

@@ -1,22 +1,15 @@
 """Studies: values, means in words, which mean is best, and the experiments outside grids."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from grid_runs import a_run, config, write_config
 
-from lab.reports.studies import Measured, experiment_studies, mean_and_spread, replica_values, with_best
+from lab.reports.studies import Measured, best_experiment, experiment_studies, replica_values, with_best
 
 NAN = float("nan")
-
-
-@pytest.mark.parametrize(
-    ("values", "told"),
-    [((), "–"), ((1.0, NAN), "not finite"), ((0.91, 0.93), "0.920 ± 0.014"), ((2e-4,), "0.0002"), ((1e-25, 0), "0")],
-)
-def test_values_are_told_as_mean_and_spread(values: tuple[float, ...], told: str) -> None:
-    assert mean_and_spread(values) == told
 
 
 def test_replicas_count_one_by_one_and_what_was_not_logged_counts_nothing() -> None:
@@ -26,7 +19,7 @@ def test_replicas_count_one_by_one_and_what_was_not_logged_counts_nothing() -> N
 
 
 def cells(*values: float, metric: str = "test/acc") -> list[list[Measured]]:
-    return [[Measured(f"row {number}", "", metric, "", (value,))] for number, value in enumerate(values)]
+    return [[Measured(f"row {number}", "", metric, "", (value, value))] for number, value in enumerate(values)]
 
 
 def runs_on(folder: Path, *data: str) -> dict[tuple[str, str], list[Path]]:
@@ -50,6 +43,24 @@ def test_the_best_are_those_of_the_best_mean(tmp_path: Path) -> None:
     assert not any(best(with_best(cells(0.5, 0.9, 0.9, 0.7, metric="pca/optimum"), runs)))
 
 
+def test_a_single_repeat_is_neither_best_nor_a_rival(tmp_path: Path) -> None:
+    runs, rows = runs_on(tmp_path, "A", "A", "A"), cells(0.5, 0.6, 0.9)
+    rows[2] = [Measured("row 2", "", "test/acc", "", (0.9,))]
+    assert best(with_best(rows, runs)) == [False, True, False]
+    assert not any(best(with_best(rows[1:], runs)))
+
+
+def test_the_best_experiment_is_a_marked_one_or_of_single_runs_that_with_the_best_mean() -> None:
+    many = cells(0.5, 0.9, 0.7)
+    few = [[replace(cell, values=cell.values[:1])] for (cell,) in many]
+    assert best_experiment(few) == few[1][0]
+    assert best_experiment(many) == many[0][0]  # of which none is marked: their data differ
+    many[2] = [replace(many[2][0], best=True)]
+    assert best_experiment(many) == many[2][0]
+    nothing = [Measured("a", None, "pca/acc", "", (1.0,)), Measured("a", "", "test/acc", "", ())]
+    assert best_experiment([nothing]) is None
+
+
 def test_rows_with_other_data_are_not_held_against_each_other(tmp_path: Path) -> None:
     runs = runs_on(tmp_path, "A", "A", "B")
     assert best(with_best(cells(0.5, 0.6, 0.9), runs)) == [False, True, False]
@@ -70,7 +81,7 @@ def test_an_experiment_is_a_study_with_a_row_for_what_was_typed(folder: Path) ->
     runs.append(a_run(folder / "runs", 2, config([5]), {"test/acc": 0.25}))
     (study,) = experiment_studies(runs)
     assert [(row[0].row, row[0].values, row[0].best) for row in study.rows] == [
-        ("as the config states", (0.5, 0.75), True),
+        ("as the config states", (0.5, 0.75), False),
         ("--model.net.hidden_dims '[5]'", (0.25,), False),
     ]
     assert (study.name, study.reference, study.repeats) == ("x", "0.9: the handout", "1–2")
