@@ -10,10 +10,12 @@ NAMES = {"ClassReport": "ClassificationReport", "Mistakes": "Misclassifications"
 
 
 @pytest.mark.parametrize("former", NAMES)
-def test_a_former_name_works_in_yaml_and_says_so_once(lab: Lab, former: str) -> None:
+def test_a_former_name_works_in_yaml_and_says_so_once(
+    lab: Lab, caplog: pytest.LogCaptureFixture, former: str
+) -> None:
     words = [f"--trainer.callbacks=[callbacks.{former}]" if "callbacks" in word else word for word in SMALL]
     assert lab("fit", *DIGITS, *words, "--test_after_fit=true") == 0
-    assert (lab.out + lab.err).count(former_names.RENAMED.format(former, NAMES[former])) == 1
+    assert caplog.messages.count(former_names.RENAMED.format(former, NAMES[former])) == 1
     run = lab.run()
     assert (run / "class_report.csv").is_file() == (former == "ClassReport")
     assert any((run / "figures").glob("confusion_matrix_test_*.png")) == (former == "Mistakes")

@@ -119,7 +119,7 @@ def test_shows_examples_from_all_over_the_split_with_the_current_weights(train: 
     assert names == ["ground", "disc", "ring"] and ignore_index == VOID
     assert task.seen == [(1, 1, 8, 12), (1, 1, 10, 10), (1, 1, 12, 8)]
     for image, mask, prediction, example in zip(images, masks, predictions, examples, strict=True):
-        assert_close((image, mask), example)
+        assert_close((image, mask), (example[0], example[1].long()))
         assert torch.equal(prediction, task.net(image[None]).argmax(dim=1)[0])
 
 

@@ -90,9 +90,10 @@ def train(make_trainer: Callable) -> Callable:
 def test_draws_the_first_replica_when_training_ends(train: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[dict[str, list[Tensor]]] = []
 
-    def note(weights: dict[str, list[Tensor]]) -> object:
+    def note(weights: dict[str, list[Tensor]], kept: dict[str, list[tuple]]) -> object:
         drawn.append(weights)
-        return draw_superposition(weights)
+        assert kept == {title: [kept_features(weight) for weight in of] for title, of in weights.items()}
+        return draw_superposition(weights, kept)
 
     monkeypatch.setattr("callbacks.superposition.draw_superposition", note)
     task, trainer, _ = train(Superposition())
