@@ -3,6 +3,7 @@
 Letters: N images, I channels, S side.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -109,13 +110,13 @@ def squash(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
-def tell_resizing(form: ImageForm, size: int, purpose: str) -> None:
+def tell_resizing(form: ImageForm, size: int, purpose: str = "") -> None:
     """Say once to which size images of others are squashed, and how many are enlarged by it.
 
     Args:
         form: of the images.
         size: side of the squares, in pixels.
-        purpose: what ends the sentence.
+        purpose: what for, such as " to train".
     """
     others = {of_file: count for of_file, count in form.sizes.items() if of_file != (size, size)}
     if others:
@@ -124,7 +125,7 @@ def tell_resizing(form: ImageForm, size: int, purpose: str) -> None:
         most = "×".join(map(str, max(others, key=others.get)))
         tell_once(
             f"{sum(others.values())} of {form.sizes.total()} images are of other sizes, most often {most} pixels, and "
-            f"are squashed to {size}×{size}{enlarged}, {purpose}."
+            f"are squashed to {size}×{size}{purpose}{enlarged}: data.image_size sets another side."
         )
 
 
@@ -148,10 +149,18 @@ def files_to_predict(given: str | Sequence[str]) -> list[Path]:
     return paths
 
 
-def names_of(paths: Sequence[Path]) -> list[str]:
-    """How files are called among the predictions: by their names, or by their paths where two have the same name."""
-    names = [path.name for path in paths]
-    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+def names_of(paths: Sequence[Path], folder: Path | None = None) -> list[str]:
+    """How files are called among the predictions: by their paths within a folder, or within what they share.
+
+    Args:
+        paths: the files.
+        folder: where they lie; None for the folder that all of them are in, at whichever depth.
+    """
+    if folder is None:
+        folder = Path(os.path.commonpath([path.absolute().parent for path in paths]))
+        return [path.absolute().relative_to(folder).as_posix() for path in paths]
+    inside = [path.relative_to(folder) if path.is_relative_to(folder) else path for path in paths]
+    return [path.as_posix() for path in inside]
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:

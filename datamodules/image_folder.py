@@ -115,7 +115,7 @@ class ImageFolderDataModule(OwnImages):
 
     def load(self, training: bool) -> dict[str, ByteImages]:
         if training and not self.wanted_size:
-            tell_resizing(self.form, self.image_size, "as data.image_size may say otherwise")
+            tell_resizing(self.form, self.image_size)
         splits = ("train", "val") if training else ("test",)
         loaded = {split: self._read(self.listing.splits[split]) for split in splits}
         if training:

@@ -69,12 +69,13 @@ def _of_classes(
 def _with_masks(
     dataset: Any, masks: Sequence[Tensor], class_names: Sequence[str], form: tuple[int, int]
 ) -> list[dict[str, Any]]:
-    """For each class the image that has most of it, and further ones up to the number of examples."""
+    """For each class the image that has most of it, the first class last, and others up to the number of examples."""
     images = dataset.tensors[0]
     shares = torch.stack([torch.bincount(mask.flatten().long(), minlength=256)[:256] / mask.numel() for mask in masks])
     best = shares[:, : len(class_names)].argmax(dim=0).tolist()
     spread = [number * len(masks) // EXAMPLES for number in range(EXAMPLES)]
-    chosen = list(dict.fromkeys([*best, *spread]))[: max(EXAMPLES, 6)]
+    most = max(EXAMPLES, min(len(class_names), 2 * EXAMPLES))
+    chosen = list(dict.fromkeys([*best[1:], *best[:1], *spread]))[:most]
     return [
         {
             "image": images[index] / 255 if images[index].dtype == torch.uint8 else images[index],

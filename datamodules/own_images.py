@@ -83,11 +83,12 @@ class OwnImages(InMemoryDataModule):
     def predict_dataloader(self) -> DataLoader:
         """The images that a person named, or those of a folder that has images alone, or the test split."""
         if self._predicts_test():
-            self.datasets["predict"], paths = self.datasets["test"], self.test_files()
+            self.datasets["predict"] = self.datasets["test"]
+            self.file_names = names_of(self.test_files(), self.folder)
         else:
             paths = files_to_predict(str(self.folder) if self.predict_files is None else self.predict_files)
             self.datasets["predict"] = self.read_unlabelled(paths)
-        self.file_names = names_of(paths)
+            self.file_names = names_of(paths)
         return self._eval_dataloader("predict")
 
     def preview(self) -> dict[str, Any]:

@@ -162,7 +162,7 @@ class ImagePairsDataModule(OwnImages, SegmentationDataModule):
         if not training:
             return {"test": ImagePairs(*self._read("test"), self.train_size)}
         if self.train_size and not self.wanted_size:
-            tell_resizing(self.form, self.train_size, "to train, as data.image_size may say otherwise")
+            tell_resizing(self.form, self.train_size, " to train")
         images, masks = self._read("train", self.train_size)
         self._check_crops(masks)
         crops = RandomCrops(images, masks, self.crop_size, self.crops_per_image)

@@ -99,9 +99,9 @@ def _draw_counts(axes: "Axes", preview: Mapping[str, Any], names: Sequence[str],
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.set_xlabel(f"share of the {unit} of a split")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(SPLITS), frameon=False)
     if (hidden := len(preview["class_names"]) - len(names)) > 0:
-        axes.set_title(f"the first {len(names)} classes; {hidden} more are not shown", fontsize=9)
+        axes.set_title(f"{hidden} more classes", fontsize=9, loc="right")
 
 
 def class_colours(num_classes: int) -> np.ndarray:

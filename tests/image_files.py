@@ -74,3 +74,18 @@ def _write_pet(folder: Path, name: str, shape: tuple[int, int], rng: np.random.G
 def write_png(path: Path, values: np.ndarray) -> None:
     """Write values from 0 to 255, (H, W) or (H, W, 3), as bytes."""
     Image.fromarray(values.astype(np.uint8)).save(path)
+
+
+def write_classes(root: Path, counts: dict[str, int], size: tuple[int, int] = (8, 8), seed: int = 0) -> None:
+    """Write ``<class>/<number>.png``: grey images of noise, no two alike.
+
+    Args:
+        root: where the folders of the classes shall lie.
+        counts: images of each class.
+        size: height and width, in pixels.
+    """
+    rng = np.random.default_rng([seed, *("".join(counts).encode())])
+    for name, count in counts.items():
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            write_png(root / name / f"{number}.png", rng.integers(256, size=size))

@@ -16,6 +16,7 @@ from lab.training.pictures import is_pictures, write_pictures
 
 SHOWN = 40  # rows on the screen
 Cell = str | float | PurePosixPath
+Row = tuple[int, list[Cell]]  # the index of a sample, and its values
 Columns = dict[str, Tensor | Sequence[Cell]]
 
 
@@ -26,6 +27,9 @@ class PredictionsFile(BasePredictionWriter):
     or list (B,) by its name and each tensor (B, C) by its name and column. Where one of them holds words, people want
     to read them: the first rows are printed as a table.
     Under several processes the rows of all are gathered and sorted.
+
+    A datamodule with ``file_names`` has the name of each sample's file in the second column and, where a task predicts
+    a ``class`` that has a name, that name in the third.
 
     A column of pictures, bytes (B, H, W) or (B, 3, H, W) or a list of B such, is written at full size to
     ``<run>/predictions/<name>_<index>.png`` by the process that has it, and the paths stand in its place: in the file
@@ -65,10 +69,32 @@ class PredictionsFile(BasePredictionWriter):
         folder = run_dir(trainer)
         if folder is not None and trainer.is_global_zero:
             self.path = folder / "predictions.csv"
-            header = _header(predictions[0])
+            header, rows = _with_names(_header(predictions[0]), rows, getattr(trainer, "datamodule", None))
             _write([["index", *header], *([index, *values] for index, values in rows)], self.path)
             if any(isinstance(value, str) for value in rows[0][1]):
-                _show(header, [values for _, values in rows])
+                shown = _columns_shown(header, predictions[0])
+                _show(header[:shown], [values[:shown] for _, values in rows])
+
+
+def _with_names(header: list[str], rows: list[Row], data: Any) -> tuple[list[str], list[Row]]:
+    """In front the file of each sample, and the name of its predicted class; where the data name none, as they are."""
+    files, classes = getattr(data, "file_names", None), getattr(data, "class_names", None)
+    if not files:
+        return header, rows
+    if "class" not in header or not classes:
+        return ["file", *header], [(index, [files[index], *values]) for index, values in rows]
+    place, names = header.index("class"), dict(enumerate(classes))
+    named = [
+        (index, [files[index], names.get(int(values[place]), str(values[place])), *values]) for index, values in rows
+    ]
+    return ["file", "class_name", *header], named
+
+
+def _columns_shown(header: Sequence[str], batch: Columns) -> int:
+    """All columns on the screen, but beside the names of files none that stands for many, such as a class each."""
+    if header[0] != "file":
+        return len(header)
+    return len(header) - len(_header(batch)) + sum(getattr(values, "ndim", 1) == 1 for values in batch.values())
 
 
 def _header(batch: Columns) -> list[str]:
