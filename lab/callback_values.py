@@ -43,7 +43,7 @@ def callback_words(stated: Any, ran: Any, given: Any = None) -> list[str]:
     kept = len(before) <= len(after) and all(map(_is, before, after))
     if kept and len(before) == len(after):
         return []
-    short = [entry for value in (stated, given) for entry in entries(value)]
+    short = [*(entry for entry in entries(stated) if entry.get("init_args")), *entries(given)]
     if not kept:
         return [f"--trainer.callbacks={typed([_shortest(entry, short) for entry in after])}"]
     return [f"--trainer.callbacks+={typed(_shortest(entry, short))}" for entry in after[len(before) :]]

@@ -108,10 +108,21 @@ def _words_of(run: Path, start: "Start", values: dict[str, Any], keys: set[str])
         if key != "monitor_mode" or value:
             words.append(f"--{key} {shlex.quote(typed(value))}")
     words += process_words(run, start.stated, values)
-    given = start.typed.get("trainer.callbacks+", start.typed.get("trainer.callbacks"))
-    callbacks = callback_words(start.stated.get("trainer.callbacks"), values.get("trainer.callbacks"), given)
-    words += map(shlex.quote, callbacks) if "trainer.callbacks" in values else []
+    words += map(shlex.quote, _callbacks_of(start, values))
     return "".join(f" {word}" for word in words)
+
+
+def _callbacks_of(start: Start, values: dict[str, Any]) -> list[str]:
+    """What is typed for the callbacks of a run; of a config file that is gone they are taken as it stated them."""
+    prefix = "trainer.callbacks"
+    typed_arguments = {
+        key.removeprefix(f"{prefix}."): of for key, of in start.typed.items() if key.startswith(f"{prefix}.")
+    }
+    given = start.typed.get(prefix)
+    given = {"class_path": given, "init_args": typed_arguments} if isinstance(given, str) else given
+    ran = values.get(prefix)
+    gone = bool(start.config) and not Path(start.config).is_file() and given is None
+    return [] if gone or prefix not in values else callback_words(start.stated.get(prefix), ran, given)
 
 
 def _evaluation_of(folder: Path) -> str:

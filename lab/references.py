@@ -60,11 +60,13 @@ def _others(folder: Path, about: dict[str, Any], start: Any) -> list[str]:
     keys = {key for key, value in stated.items() if key in ran and ran[key] != value}
     keys |= {key for key in later.keys() - stated.keys() if ran.get(key) is not None}
     others = [key for key in sorted(keys) if changes_data(key) or SELECTION.match(key)]
-    data = read_data(folder)
-    if "data.root" in start.typed and data.get("fingerprint") and data["fingerprint"] != data.get("usual"):
+    data, root = read_data(folder), later.get("data.root")
+    if root not in (None, about.get("data.root")) and data.get("fingerprint") not in (None, data.get("usual")):
         others.append("data.root")
-    ran_callbacks = ran.get("trainer.callbacks", about.get("trainer.callbacks"))
-    return others + ["trainer.callbacks"] * bool(callback_words(about.get("trainer.callbacks"), ran_callbacks))
+    callbacks = ran.get("trainer.callbacks")
+    known = about.get("trainer.callbacks") if Path(start.config).is_file() else callbacks
+    told = callback_words(known, callbacks) if "trainer.callbacks" in ran else []
+    return others + (["trainer.callbacks"] if told else [])
 
 
 def _of_evaluation(folder: Path) -> list[str]:

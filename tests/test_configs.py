@@ -48,8 +48,9 @@ def test_a_config_runs_two_batches_of_every_stage(lab, data_root, monkeypatch, c
     words = ["--config", str(config), *TWO_BATCHES, *smaller]
     assert lab("fit", *words, "--test_after_fit=true") == 0, lab.err  # it validates too, and draws its pictures
     assert lab("predict", *words, "--trainer.callbacks=[]") == 0, lab.err  # from its checkpoint
-    assert any(name.startswith("test/") for name in read_metrics(lab.run(config.stem)))
-    assert (lab.run(config.stem) / "predictions.csv").is_file()
+    results = lab.run(config.stem) / "evaluations"  # of a part of the batches
+    assert any(name.startswith("test/") for name in read_metrics(results / "limit_test_batches=2"))
+    assert (results / "limit_predict_batches=2" / "predictions.csv").is_file()
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)

@@ -70,3 +70,6 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*torch.jit.script.*is deprecated.*")  # by PyG, at its import
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own folder
+    warnings.filterwarnings(
+        "ignore", message="The dirpath has changed from.*"
+    )  # a run was moved, or its results lie apart

@@ -1,5 +1,6 @@
 """Checkpoints: which one is meant, whether it is one, and which model it holds."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,11 @@ def compare_models(path: Path, saved: dict[str, Any], configured: dict[str, Any]
     run = run_of_checkpoint(path)
     foreign = run is not None and run.parent.name != run_name and any(key.startswith("net.") for key in keys)
     if foreign or {"class_path", "net.class_path"} & set(keys):
-        hint = f"use --config {run / 'config.yaml'}" if run else "use the config that it was trained with"
+        hint = (
+            f"use --config {shlex.quote(str(run / 'config.yaml'))}"
+            if run
+            else "use the config that it was trained with"
+        )
         raise LabError(f"the checkpoint {path} is of another model: {listed}; {hint}.")
     return f"Model values from the checkpoint: {listed}."
 

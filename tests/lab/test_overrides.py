@@ -74,7 +74,63 @@ def test_other_machines_and_numbers_written_another_way_make_no_variant() -> Non
     """YAML 1.1 asks for 1.0e-3 where train.py takes 1e-3 as well."""
     text = yaml.safe_dump({"trainer": {"devices": 1, "low": "1e-3", "kernel": [2, 0]}}).replace("'1e-3'", "1e-3")
     Path("configs/x.yaml").write_text(text)
-    assert labels(a_run(0, devices=2, accelerator="gpu", low=0.001, kernel=[2.0, 0.0])) == ["x"]
+    assert labels(a_run(0, devices="1", accelerator="gpu", low=0.001, kernel=[2.0, 0.0])) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "noted", "told"),
+    [
+        ({"devices": 2}, None, " --trainer.devices 2"),
+        ({"devices": [0, 3], "strategy": "ddp"}, None, " --trainer.devices 2 --trainer.strategy ddp"),
+        ({"devices": 2, "num_nodes": 2}, None, " --trainer.devices 2 --trainer.num_nodes 2"),
+        ({"devices": "auto", "strategy": "ddp"}, 4, " --trainer.devices 4 --trainer.strategy ddp"),
+        ({"devices": "auto"}, 1, ""),
+        ({"devices": "auto"}, None, ""),  # an older run, of which it is not known
+        ({"strategy": "ddp"}, 1, ""),
+    ],
+)
+def test_the_number_of_processes_tells_runs_apart(trainer: dict[str, Any], noted: int | None, told: str) -> None:
+    """Each process has a batch of its own."""
+    run = a_run(0, {f"trainer.{key}": value for key, value in trainer.items()}, **trainer)
+    if noted:
+        write(str(run / "data.yaml"), {"processes": noted})
+    assert labels(run) == [f"x{told}"]
+
+
+@pytest.mark.parametrize(
+    ("values", "ran", "told"),
+    [
+        ({"monitor": "val/acc"}, {"monitor": "val/acc", "monitor_mode": "max"}, " --monitor val/acc"),
+        ({"monitor_mode": "max"}, {"monitor": "val/loss", "monitor_mode": "max"}, " --monitor_mode max"),
+        ({"monitor_mode": "min"}, {"monitor": "val/loss", "monitor_mode": "min"}, ""),  # as its name says
+        (
+            {"trainer.enable_checkpointing": False},
+            {"enable_checkpointing": False},
+            " --trainer.enable_checkpointing false",
+        ),
+        ({"trainer.limit_val_batches": 2}, {"limit_val_batches": 2}, " --trainer.limit_val_batches 2"),
+        ({"trainer.precision": 16}, {"precision": 16}, " --trainer.precision 16"),
+        ({"compile": True, "save_every_minutes": 9, "trainer.enable_progress_bar": False}, {}, ""),
+        ({"trainer.limit_predict_batches": 3}, {"limit_predict_batches": 3}, ""),
+    ],
+)
+def test_what_selects_the_weights_tells_runs_apart(values: dict[str, Any], ran: dict[str, Any], told: str) -> None:
+    of_run = {key: ran.pop(key) for key in ("monitor", "monitor_mode") if key in ran}
+    run, plain = a_run(0, values, **ran), a_run(1, {})
+    for folder, given in ((run, of_run), (plain, {"monitor": "val/loss", "monitor_mode": "min"} if of_run else {})):
+        write(str(folder / "config.yaml"), {**read_config(folder), **given})
+    assert labels(run, plain) == [f"x{told}", "x"]
+
+
+def test_a_part_of_the_test_was_once_the_result_of_its_run_and_is_its_own_now() -> None:
+    run = a_run(0, {"trainer.limit_test_batches": 1}, limit_test_batches=1)
+    assert labels(run) == ["x --trainer.limit_test_batches 1"]
+    write(str(run / "data.yaml"), {"processes": 1})
+    assert labels(run) == ["x"]
+    write(str(run / "evaluations" / "a" / "evaluation.yaml"), {"words": {"data.split": "random"}, "data": "0123456789"})
+    (variant,) = variants_of([run / "evaluations" / "a"])
+    assert variant.label == "x, tested with --data.split random # data 01234567"
+    assert variant.command == "python train.py test --config configs/x.yaml --data.split random # data 01234567"
 
 
 def test_several_values_are_told_in_the_order_of_their_names_each_as_one_word() -> None:
