@@ -1,4 +1,4 @@
-"""What is expected of each experiment, as ``configs/reproduce/experiments.yaml`` states it."""
+"""What is expected of each experiment, read from ``configs/reproduce/experiments.yaml``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Experiment:
     Args:
         name: its name.
         config: path of its config.
-        metric: what is held against the expectation, the last value of it, or the first with "first " before its name.
+        metric: its last value is compared with the bounds, the first one with "first " before its name.
         source: where the expectation comes from.
         at_least: the least value that passes, or None.
         at_most: the largest value that passes, or None.
@@ -41,17 +41,17 @@ class Experiment:
 
     @property
     def expected(self) -> str:
-        """The expectation in words."""
+        """The bounds as text, "at least 0.9"."""
         bounds = (("at least", self.at_least), ("at most", self.at_most))
-        return " and ".join(f"{words} {bound:g}" for words, bound in bounds if bound is not None)
+        return " and ".join(f"{name} {bound:g}" for name, bound in bounds if bound is not None)
 
     def met_by(self, value: float) -> bool:
         """Whether a value is within the bounds; a value that is no number is not."""
         above = self.at_least is None or value >= self.at_least
         return above and (value <= self.at_most if self.at_most is not None else value == value)
 
-    def words(self, root: Path) -> list[str]:
-        """What one would type behind the command, for runs below a folder."""
+    def argv(self, root: Path) -> list[str]:
+        """The arguments of ``train.py`` behind the command, for runs below a folder."""
         values = {**self.overrides, "trainer.default_root_dir": str(root)}
         return ["--config", self.config, *(f"--{key}={typed(value)}" for key, value in values.items())]
 
@@ -84,13 +84,15 @@ def _experiment(name: str, stated: Mapping[str, Any], budget: str) -> Experiment
     overrides = {**stated.get("overrides", {}), **given.get("overrides", {})}
     config = stated.get("config", f"configs/{name}.yaml")
     check_config(config)
-    bounds = {key: float(given[key]) for key in ("at_least", "at_most") if key in given}
-    about = {"metric": stated["metric"], "source": stated["source"], "data": stated.get("data", False)}
-    return Experiment(name, config, overrides=overrides, **about, **bounds)
+    low, high = (None if given.get(key) is None else float(given[key]) for key in ("at_least", "at_most"))
+    return Experiment(name, config, stated["metric"], stated["source"], low, high, overrides, stated.get("data", False))
 
 
 def _check(what: str, stated: Any) -> None:
-    """Raise LabError unless an experiment has its keys, and bounds at each budget."""
+    """Raise LabError unless an experiment has its keys, and bounds at each budget.
+
+    By hand, since jsonargparse's errors name neither the experiment nor the allowed keys.
+    """
     given = set(map(str, stated)) if isinstance(stated, dict) else set()
     missing, unknown = {"metric", "full", "source"} - given, given - set(KEYS)
     if missing or unknown:

@@ -1,51 +1,44 @@
-"""A sweep on disk: its runs, how far each is, and where earlier sweeps were broken off."""
+"""A sweep on disk: its runs, their statuses, and the runs of earlier sweeps that can be resumed."""
 
-import json
 import re
 import time
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
 from lab.files import written_whole
-from lab.sweeps.process import queued, this_process
-from lab.sweeps.status import came_to_its_end, is_under_way, last_checkpoint, read_status, still_states
+from lab.sweeps.process import job_states, queued, this_process
+from lab.sweeps.status import RunStatus, State
 from lab.training.requeue import slurm_job
-
-ENDED = ("done", "failed", "stopped")
 
 
 @dataclass(frozen=True)
-class Run:
+class SweepRun:
     """One run of a sweep.
 
     Args:
-        name: what tells it from the others.
-        words: what one types behind ``train.py``.
+        name: its name, unique in the sweep.
+        argv: the arguments of ``train.py``.
         metric: the metric of its test to show; one is chosen when empty.
-        checkpoint: where it was stopped before, or None.
+        checkpoint: the checkpoint to resume from, or None.
     """
 
     name: str
-    words: list[str]
+    argv: list[str]
     metric: str = ""
     checkpoint: Path | None = None
 
-    def words_from(self, checkpoint: Path | None) -> list[str]:
-        """What one types to begin, or to go on from a checkpoint."""
-        return [*self.words, *([f"--ckpt_path={checkpoint}"] if checkpoint else [])]
+    def argv_from(self, checkpoint: Path | None) -> list[str]:
+        """The arguments that begin the run, or resume it from a checkpoint."""
+        return [*self.argv, *([f"--ckpt_path={checkpoint}"] if checkpoint else [])]
 
 
 @dataclass(frozen=True)
 class SweepFolder:
     """A sweep on disk: ``sweep.yaml``, and of each run a log and a status, ``<number>_<name>.{log,json}``.
-
-    A status is a JSON object with ``state`` ("running", "done", "failed" or "stopped"; while it waits "waiting", or no
-    file), ``words``, ``checkpoint``, who does it (``worker`` and ``process``, or ``slurm_job``), ``began``, and in the
-    end ``seconds``, ``run`` (its folder), ``score``, ``error`` and, when its process was killed, ``lost``.
 
     Args:
         path: ``runs/<config name>/sweep_<n>``.
@@ -53,58 +46,61 @@ class SweepFolder:
     """
 
     path: Path
-    runs: list[Run]
+    runs: list[SweepRun]
 
     def log(self, number: int) -> Path:
         name = re.sub(r"[^\w.=-]+", "_", self.runs[number].name)[:100]
         return self.path / f"{number:03d}_{name}.log"
 
     def claim(self, number: int, worker: int) -> bool:
-        """Whether this worker, a process of this machine, is the first that wants to do a run."""
+        """Whether this worker, a process of this machine, is the first that claims a run."""
         begun = self._begun(number, self.runs[number].checkpoint)
-        return self._write_first(number, {**begun, "worker": worker, "process": this_process()})
+        return self._write_first(number, replace(begun, worker=worker, process=this_process()))
 
     def submitted(self, number: int, job: str) -> None:
-        """Note that a SLURM job is to do a run, unless it has begun already."""
-        waiting = self._known(number, self.runs[number].checkpoint)
-        self._write_first(number, {"state": "waiting", **waiting, "slurm_job": job})
+        """Note that a run waits for a SLURM job, unless it has begun already."""
+        waiting = replace(self._begun(number, self.runs[number].checkpoint), state="waiting", began=None)
+        self._write_first(number, replace(waiting, slurm_job=job))
 
     def begin(self, number: int, checkpoint: Path | None) -> None:
-        """Note that this SLURM job does a run, which no other worker can want, from a checkpoint or afresh."""
-        self._write(number, {**self._begun(number, checkpoint), **slurm_job()})
+        """Note that this SLURM job, the only one that may, begins a run, afresh or from a checkpoint."""
+        self._write(number, replace(self._begun(number, checkpoint), slurm_job=slurm_job().get("slurm_job", "")))
 
-    def end(self, number: int, state: str, **more: Any) -> None:
+    def end(self, number: int, state: State, **more: Any) -> None:
         """Note how a run ended, also one that never began."""
-        status = {"words": self.runs[number].words, "began": time.time(), **self.status(number)}
-        self._write(number, {**status, "state": state, "seconds": time.time() - status["began"], **more})
+        status, now = self.status(number), time.time()
+        began = status.began or now
+        ended = replace(status, argv=self.runs[number].argv, state=state, began=began, seconds=now - began)
+        self._write(number, replace(ended, **more))
 
-    def status(self, number: int) -> dict[str, Any]:
-        return read_status(self._status(number))
+    def status(self, number: int) -> RunStatus:
+        return RunStatus.read(self._status_file(number))
 
-    def statuses(self) -> list[dict[str, Any]]:
+    def statuses(self) -> list[RunStatus]:
         return [self.status(number) for number in range(len(self.runs))]
 
-    def _status(self, number: int) -> Path:
+    def resume_checkpoint(self, number: int) -> Path | None:
+        """The checkpoint that a SLURM task begins from: the last one of this sweep, or that of its run."""
+        return self.status(number).last_checkpoint() or self.runs[number].checkpoint
+
+    def _status_file(self, number: int) -> Path:
         return self.log(number).with_suffix(".json")
 
-    def _known(self, number: int, checkpoint: Path | None) -> dict[str, Any]:
-        return {"words": self.runs[number].words, "checkpoint": str(checkpoint or "")}
+    def _begun(self, number: int, checkpoint: Path | None) -> RunStatus:
+        return RunStatus("running", self.runs[number].argv, str(checkpoint or ""), began=time.time())
 
-    def _begun(self, number: int, checkpoint: Path | None) -> dict[str, Any]:
-        return {"state": "running", **self._known(number, checkpoint), "began": time.time()}
-
-    def _write_first(self, number: int, status: dict[str, Any]) -> bool:
+    def _write_first(self, number: int, status: RunStatus) -> bool:
         """Write a status where there is none; whether there was none."""
         try:
-            with self._status(number).open("x", encoding="utf-8") as file:
-                json.dump(status, file)
+            with self._status_file(number).open("x", encoding="utf-8") as file:
+                file.write(status.to_json())
         except FileExistsError:
             return False
         return True
 
-    def _write(self, number: int, status: dict[str, Any]) -> None:
-        with written_whole(self._status(number)) as part:
-            part.write_text(json.dumps(status), encoding="utf-8")
+    def _write(self, number: int, status: RunStatus) -> None:
+        with written_whole(self._status_file(number)) as part:
+            part.write_text(status.to_json(), encoding="utf-8")
 
 
 def new_sweep_path(root: Path) -> Path:
@@ -119,17 +115,17 @@ def new_sweep_path(root: Path) -> Path:
             number += 1
 
 
-def stopped_runs(root: Path) -> dict[tuple[str, ...], Path]:
-    """The ``last.ckpt`` of each run of earlier sweeps that was broken off, by its words, unless its config changed.
+def resumable_runs(root: Path) -> dict[tuple[str, ...], Path]:
+    """The ``last.ckpt`` of each interrupted run of earlier sweeps, by its arguments, unless its config changed.
 
-    Broken off is what was stopped as it was under way, or whose process or SLURM job was killed.
+    A run is interrupted when it was stopped or cancelled, or when its process or SLURM job was killed.
     """
     found = {}
     for _, status, under_way in _unfinished(root):
-        with suppress(LabError):  # what is damaged is not gone on with
-            checkpoint = last_checkpoint(status)
-            if under_way is False and checkpoint and still_states(status, checkpoint.parent.parent):
-                found[tuple(status["words"])] = checkpoint
+        with suppress(LabError):  # a damaged run is not resumed
+            checkpoint = status.last_checkpoint()
+            if under_way is False and checkpoint and status.still_states(checkpoint.parent.parent):
+                found[tuple(status.argv)] = checkpoint
     return found
 
 
@@ -138,34 +134,30 @@ def refuse_running(root: Path, wanted: Collection[list[str]]) -> None:
 
     Args:
         root: the folder of the sweeps.
-        wanted: the words of each run that is to be started.
+        wanted: the arguments of each run that is to be started.
     """
     for path, status, under_way in _unfinished(root):
-        if under_way and status["words"] in wanted:
-            job = status.get("slurm_job")
-            who, stop = (f"SLURM job {job}", "scancel") if job else (f"process {status['process']['process']}", "kill")
+        if under_way and status.argv in wanted:
+            number = status.slurm_job or (status.process or {})["process"]
+            who, stop = ("SLURM job", "scancel") if status.slurm_job else ("process", "kill")
             raise LabError(
-                f"the run {path.stem} of {path.parent} is still under way in {who}: wait for its end, "
-                f"or let it save and stop with {stop} {who.split()[-1]}, and give the same command again."
+                f"the run {path.stem} of {path.parent} is still under way in {who} {number}: wait for its end, "
+                f"or let it save and stop with {stop} {number}, and give the same command again."
             )
 
 
-def to_continue(folder: SweepFolder, number: int) -> Path | None:
-    """The checkpoint that a task goes on from: where it was broken off, or that of its run."""
-    return last_checkpoint(folder.status(number)) or folder.runs[number].checkpoint
-
-
-def _unfinished(root: Path) -> list[tuple[Path, dict[str, Any], bool | None]]:
+def _unfinished(root: Path) -> list[tuple[Path, RunStatus, bool | None]]:
     """Each run that earlier sweeps did not bring to its end: its status, and whether it is still under way."""
-    newest: dict[tuple[str, ...], tuple[Path, dict[str, Any]]] = {}
+    newest: dict[tuple[str, ...], tuple[Path, RunStatus]] = {}
     for folder in sorted(root.glob("sweep_*"), key=_number, reverse=True):
         for path in folder.glob("*.json"):
-            status = read_status(path)
-            newest.setdefault(tuple(status.get("words", ())), (path, status))
-    unfinished = [(path, status) for path, status in newest.values() if not came_to_its_end(status)]
-    jobs = sorted({status["slurm_job"] for _, status in unfinished if "slurm_job" in status})
-    there = queued(jobs) if jobs else set()
-    return [(path, status, is_under_way(status, there)) for path, status in unfinished]
+            status = RunStatus.read(path)
+            newest.setdefault(tuple(status.argv), (path, status))
+    unfinished = [(path, status) for path, status in newest.values() if not status.came_to_its_end]
+    jobs = sorted({status.slurm_job for _, status in unfinished if status.slurm_job})
+    states = job_states(jobs) if jobs else {}
+    there = None if states is None else queued(states)
+    return [(path, status, status.is_under_way(there)) for path, status in unfinished]
 
 
 def _number(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""What every sweep does while its runs are under way, wherever they are."""
+"""Start the jobs of a sweep and wait for them, or stop them after Ctrl-C, SIGTERM or the end of the terminal."""
 
 import os
 import signal
@@ -6,51 +6,53 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn, Protocol
+from types import FrameType
+from typing import Any, NoReturn, Protocol
 
 from lab.sweeps.progress import Progress
 
-SECONDS_BETWEEN = 0.25  # so often the statuses are read
+SECONDS_BETWEEN = 0.25  # two readings of the statuses
+Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 
 class Jobs(Protocol):
-    """What does the runs of a sweep: processes of this machine, or a SLURM job array."""
+    """What executes the runs of a sweep: processes of this machine, or a SLURM job array."""
 
     def start(self) -> None:
         """Start them."""
 
     def ended(self) -> bool:
-        """Note which runs were lost, and tell whether nothing is waiting or under way any more."""
+        """Note which runs were lost or cancelled; whether none waits or is under way any more."""
 
     def stop(self) -> str:
-        """Tell the runs under way to stop, wait for none of them, and say in a sentence what happens to them."""
+        """Ask the runs under way to stop, without waiting; a sentence that says what happens to them."""
 
 
-def work_off(jobs: Jobs, progress: Progress) -> bool:
-    """Start jobs, and show how far they are until nothing is left to wait for.
+def run_jobs(jobs: Jobs, progress: Progress) -> bool:
+    """Start jobs, and show their progress until all have ended.
 
     Args:
-        jobs: what does the runs.
+        jobs: what executes the runs.
         progress: what shows them.
 
     Returns:
-        whether they came to their end; not where Ctrl-C, SIGTERM or the end of the terminal came first, which the runs
-        under way are told.
+        whether they ended by themselves. Otherwise Ctrl-C, SIGTERM or the end of the terminal came first, and the runs
+        under way were asked to stop; a second Ctrl-C does not wait for them.
     """
-    whole = True
+    completed = True
     try:
-        with _heard(signal.SIGTERM, _interrupt), _heard(signal.SIGHUP, _hang_up), progress:
+        with handling(signal.SIGTERM, signal.default_int_handler), handling(signal.SIGHUP, _hang_up), progress:
             try:
                 jobs.start()
                 _wait(jobs, progress)
             except KeyboardInterrupt:
-                whole = False
-                progress.say(jobs.stop())
+                completed = False
+                progress.print(jobs.stop())
                 _wait(jobs, progress)
     except KeyboardInterrupt:
-        whole = False
-        print("Stopped at once; what was told to stop may still be saving.")
-    return whole
+        completed = False
+        print("Stopped at once; the runs that were asked to stop may still be saving.")
+    return completed
 
 
 def _wait(jobs: Jobs, progress: Progress) -> None:
@@ -60,8 +62,8 @@ def _wait(jobs: Jobs, progress: Progress) -> None:
 
 
 @contextmanager
-def _heard(number: signal.Signals, handler: Callable[..., NoReturn]) -> Iterator[None]:
-    """Signals go to a handler, unless whoever started this process had it pass over them, as nohup does."""
+def handling(number: signal.Signals, handler: Handler) -> Iterator[None]:
+    """Handle a signal inside the block, unless this process was started to ignore it, as by nohup."""
     before = signal.getsignal(number)
     if before is not signal.SIG_IGN:
         signal.signal(number, handler)
@@ -71,13 +73,9 @@ def _heard(number: signal.Signals, handler: Callable[..., NoReturn]) -> Iterator
         signal.signal(number, before)
 
 
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def _hang_up(*_: object) -> NoReturn:
-    """Stop in silence: the terminal is gone, and a pipe may be."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a shell that ends says it once more
+    """Stop without printing: the terminal is gone, and a pipe may be."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a shell that ends sends it once more
     silence = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         if not stat.S_ISREG(os.fstat(stream).st_mode):

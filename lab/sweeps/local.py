@@ -2,15 +2,15 @@
 
 import os
 import signal
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from lab.packages import import_packages
 from lab.sweeps.folder import SweepFolder
+from lab.sweeps.jobs import handling
 from lab.sweeps.process import is_alive, this_process
-from lab.sweeps.worker import Told, house_on_path, last_line, perform
+from lab.sweeps.worker import StopRequest, execute, last_line, project_on_path
 
 A_YEAR = 365 * 24 * 60  # in minutes: a process of this machine has no time limit
 LOST = "its process was killed, or ran out of memory"
@@ -18,7 +18,7 @@ LOST = "its process was killed, or ran out of memory"
 
 @dataclass
 class Worker:
-    """Does one waiting run of a sweep after another in a process of this machine, which imports PyTorch but once."""
+    """Executes the waiting runs of a sweep one by one in a process of this machine, which imports PyTorch once."""
 
     folder: SweepFolder
     number: int
@@ -31,22 +31,22 @@ class Worker:
             os.environ.pop("CUDA_VISIBLE_DEVICES", None)
         else:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus
-        told = Told()
-        signal.signal(signal.SIGTERM, told)
+        stop = StopRequest()
+        signal.signal(signal.SIGTERM, stop)
         if self.threads:
             import torch
 
             torch.set_num_threads(self.threads)
         import_packages()
         for number in range(len(self.folder.runs)):
-            if told.to_stop or not is_alive(self.parent):
+            if stop.requested or not is_alive(self.parent):
                 return
-            if self.folder.claim(number, self.number) and perform(self.folder, number, told) == "stopped":
+            if self.folder.claim(number, self.number) and execute(self.folder, number, stop) == "stopped":
                 return
 
 
 class LocalJobs:
-    """Processes of this machine that take the runs of a sweep from each other.
+    """Processes of this machine, each of which claims the next waiting run of a sweep.
 
     Args:
         folder: the sweep.
@@ -68,30 +68,30 @@ class LocalJobs:
                 del self.workers[number]
                 self._take_over(number, job)
         if self.stopping:
-            busy = {status.get("worker") for status in self.folder.statuses() if status["state"] == "running"}
-            self._tell(self.workers.keys() - busy)  # again those that were just starting, which could not hear it
+            busy = {status.worker for status in self.folder.statuses() if status.state == "running"}
+            self._terminate(self.workers.keys() - busy)  # again those that were starting, without a handler yet
         return not self.workers
 
     def stop(self) -> str:
         self.stopping = True
-        self._tell(self.workers)
+        self._terminate(self.workers)
         return "Stopping: the runs under way save their last checkpoint."
 
-    def _tell(self, workers: Iterable[int]) -> None:
-        for number in workers:
-            from lab.training.lightning_internals import signal_worker
+    def _terminate(self, workers: Iterable[int]) -> None:
+        from lab.training.lightning_internals import signal_worker
 
+        for number in workers:
             signal_worker(self.workers[number], signal.SIGTERM)
 
     def _take_over(self, number: int, job: Any) -> None:
-        """After a worker's end: its run is lost if it was killed, and another worker does the others."""
+        """After the end of a worker: note the run that was lost if it was killed, and start another for the rest."""
         statuses = self.folder.statuses()
-        began = [index for index, status in enumerate(statuses) if status.get("worker") == number]
+        began = [index for index, status in enumerate(statuses) if status.worker == number]
         for index in began:
-            if statuses[index]["state"] == "running":
+            if statuses[index].state == "running":
                 self.folder.end(index, "failed", error=LOST, lost=True)
-        waiting = [index for index, status in enumerate(statuses) if status["state"] == "waiting"]
-        if self.stopping or not waiting or any(statuses[index]["state"] == "stopped" for index in began):
+        waiting = [index for index, status in enumerate(statuses) if status.state == "waiting"]
+        if self.stopping or not waiting or any(statuses[index].state == "stopped" for index in began):
             return
         if began:
             self._start_worker()
@@ -108,12 +108,13 @@ class LocalJobs:
         executor.update_parameters(timeout_min=A_YEAR)
         shares = share_of_cores(self.jobs), share_of_gpus(number, self.jobs)
         worker = Worker(self.folder, number, *shares, this_process())
-        with house_on_path(), _deaf(signal.SIGINT), _deaf(signal.SIGHUP):  # a terminal tells all of its processes
+        # A terminal sends both to all of its processes; Lightning handles Ctrl-C while it trains.
+        with project_on_path(), handling(signal.SIGINT, signal.SIG_IGN), handling(signal.SIGHUP, signal.SIG_IGN):
             self.workers[number] = executor.submit(worker)
 
 
 def share_of_cores(jobs: int) -> int | None:
-    """How many threads each of several workers is to have; None where OMP_NUM_THREADS says it already."""
+    """The number of threads of each of several workers; None where OMP_NUM_THREADS sets it already."""
     if os.environ.get("OMP_NUM_THREADS"):
         return None
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -121,7 +122,7 @@ def share_of_cores(jobs: int) -> int | None:
 
 
 def share_of_gpus(number: int, jobs: int) -> str | None:
-    """What CUDA_VISIBLE_DEVICES is to be for one of several workers: one GPU of several; None for its being unset."""
+    """CUDA_VISIBLE_DEVICES of one of several workers: one GPU of several; None where it is to be unset."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if jobs == 1:
         return visible
@@ -129,13 +130,3 @@ def share_of_gpus(number: int, jobs: int) -> str | None:
 
     gpus = visible.split(",") if visible else [str(index) for index in range(torch.cuda.device_count())]
     return gpus[number % len(gpus)] if visible != "" and gpus else visible
-
-
-@contextmanager
-def _deaf(number: signal.Signals) -> Iterator[None]:
-    """Processes that are started pass over a signal, Ctrl-C but while they train."""
-    before = signal.signal(number, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)

@@ -1,4 +1,4 @@
-"""Who does a run of a sweep, and whether it is still at it: a process of some machine, or a SLURM job."""
+"""Who executes a run of a sweep, and whether it still does: a process of some machine, or a SLURM job."""
 
 import os
 import platform
@@ -8,21 +8,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+ENDED_STATES = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"}
+ENDED_STATES |= {"TIMEOUT"}
+
 
 def this_process() -> dict[str, Any]:
-    """What tells this process from all others: its machine, its number, and since when it has had that."""
-    return {"host": platform.node(), "process": os.getpid(), "since": _started(os.getpid())}
+    """What identifies this process among all others: its machine, its number, and when it was started."""
+    return {"host": platform.node(), "process": os.getpid(), "since": _start_time(os.getpid())}
 
 
 def is_alive(process: dict[str, Any]) -> bool | None:
-    """Whether a process goes on; None where it is one of another machine, of which nothing is known here.
+    """Whether a process still runs; None where it is one of another machine, of which nothing is known here.
 
     Args:
-        process: what ``this_process`` told it.
+        process: what ``this_process`` returned in it.
     """
     if process["host"] != platform.node():
         return None
-    return _started(process["process"]) == process["since"]
+    return _start_time(process["process"]) == process["since"]
 
 
 def has_slurm() -> bool:
@@ -30,26 +33,33 @@ def has_slurm() -> bool:
     return shutil.which("squeue") is not None
 
 
-def queued(jobs: Sequence[str]) -> set[str] | None:
-    """Which SLURM jobs wait or run, each by its two numbers: its own and, in an array, 12_3.
+def job_states(jobs: Sequence[str]) -> dict[str, str] | None:
+    """The states of SLURM jobs that wait, run, or ended in the last minutes (SLURM's ``MinJobAge``).
 
     Args:
         jobs: their numbers; that of an array stands for all of its tasks.
 
     Returns:
-        None where SLURM does not answer; nothing where there is none.
+        a state such as PENDING or CANCELLED by each of the two numbers of a job: its own and, in an array, 12_3; empty
+        where there is no SLURM, None where it does not answer.
     """
     if not has_slurm():
-        return set()
-    command = ["squeue", "--noheader", "--array", f"--jobs={','.join(jobs)}", "--format=%i %A"]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)
-    if asked.returncode and "Invalid job id" not in asked.stderr:
+        return {}
+    command = ["squeue", "--noheader", "--array", "--states=all", f"--jobs={','.join(jobs)}", "--format=%i %A %T"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode and "Invalid job id" not in answer.stderr:
         return None
-    return set(asked.stdout.split())
+    rows = [line.split() for line in answer.stdout.splitlines()]
+    return {number: state for *numbers, state in rows for number in numbers}
 
 
-def _started(number: int) -> str:
-    """When a process was started, in ticks since this machine was, empty where it has ended; macOS does not say it."""
+def queued(states: dict[str, str]) -> set[str]:
+    """Which SLURM jobs wait or run, of those whose states are given."""
+    return {job for job, state in states.items() if state not in ENDED_STATES}
+
+
+def _start_time(number: int) -> str:
+    """When a process was started, in ticks since the boot; empty where it has ended; unknown on macOS."""
     try:
         os.kill(number, 0)
     except ProcessLookupError:

@@ -4,16 +4,17 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lab.sweeps.folder import ENDED, SweepFolder
+from lab.sweeps.folder import SweepFolder
+from lab.sweeps.status import RunStatus
 
 STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "bold red", "stopped": "yellow"}
+STYLES |= {"cancelled": "magenta"}
 
 
 class Progress:
@@ -21,21 +22,21 @@ class Progress:
 
     Args:
         folder: the sweep.
-        sentence: what to say of a run that ended, by its number and its status, on a terminal too; its outcome when
-            None, where the table does not show it.
-        console: where to; standard output when None.
-        changed: what to do once at first, and whenever the state of a run has changed.
+        describe: returns the line to print for a run that ended, from its number and its status, on a terminal too;
+            when None, its outcome is printed where there is no table.
+        console: where to print; standard output when None.
+        on_change: called once at first, and whenever the state of a run has changed.
     """
 
     def __init__(
         self,
         folder: SweepFolder,
-        sentence: Callable[[int, dict[str, Any]], str] | None = None,
+        describe: Callable[[int, RunStatus], str] | None = None,
         console: Console | None = None,
-        changed: Callable[[], None] = lambda: None,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        self.folder, self.sentence, self.changed = folder, sentence, changed
-        self.told: dict[int, str] = {}
+        self.folder, self.describe, self.on_change = folder, describe, on_change
+        self.reported: dict[int, str] = {}
         self.states: list[str] | None = None
         self.console = console or Console(file=sys.stdout)
         self.live = Live(console=self.console, refresh_per_second=4) if self.console.is_terminal else None
@@ -52,63 +53,58 @@ class Progress:
             self.live.stop()
 
     def update(self) -> None:
-        """Look at the statuses, and show what is new."""
+        """Read the statuses, and show what is new."""
         statuses = self.folder.statuses()
-        states = [status["state"] for status in statuses]
+        states: list[str] = [status.state for status in statuses]
         if states != self.states:
-            self.changed()
+            self.on_change()
             self.states = states
         for number, status in enumerate(statuses):
-            if status["state"] in ENDED and self.told.get(number) != status["state"]:  # on SLURM a stopped run goes on
-                self.told[number] = status["state"]
-                self._tell(number, status)
+            if status.has_ended and self.reported.get(number) != status.state:  # SLURM may requeue a stopped run
+                self.reported[number] = status.state
+                self._report(number, status)
         if self.live:
             self.live.update(table(self.folder, statuses, self.console.height))
 
-    def _tell(self, number: int, status: dict[str, Any]) -> None:
-        if self.live and not self.sentence:
+    def _report(self, number: int, status: RunStatus) -> None:
+        if self.live and not self.describe:
             return
-        told = self.sentence(number, status) if self.sentence else f"{self.folder.runs[number].name}: {outcome(status)}"
-        self.say(f"[{len(self.told)}/{len(self.folder.runs)}] {told}")
+        line = self.describe(number, status) if self.describe else f"{self.folder.runs[number].name}: {outcome(status)}"
+        self.print(f"[{len(self.reported)}/{len(self.folder.runs)}] {line}")
 
-    def say(self, sentence: str) -> None:
-        """Print a sentence, above the table where there is one."""
-        self.console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    def print(self, line: str) -> None:
+        """Print a line, above the table where there is one."""
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
         self.console.file.flush()
 
 
-def outcome(status: dict[str, Any]) -> str:
-    """What came of a run, "done in 12 s, test/acc 0.97"."""
-    state = "FAILED" if status["state"] == "failed" else status["state"]
-    score = f", {status['score']}" if status.get("score") else ""
-    return f"{state} in {status['seconds']:.0f} s{score}"
+def outcome(status: RunStatus) -> str:
+    """How a run ended, "done in 12 s, test/acc 0.97"."""
+    state = "FAILED" if status.state == "failed" else status.state
+    return f"{state} in {status.seconds or 0:.0f} s" + (f", {status.score}" if status.score else "")
 
 
-def table(folder: SweepFolder, statuses: list[dict[str, Any]], height: int) -> Table:
-    """The states of the runs; of more than fit, those that say most: running, failed, the last done, the next."""
-    counts = Counter(status["state"] for status in statuses)
+def table(folder: SweepFolder, statuses: list[RunStatus], height: int) -> Table:
+    """The states of the runs; where not all fit: those running, then failed, the last done, the next waiting."""
+    counts = Counter(str(status.state) for status in statuses)
     caption = ", ".join(f"{counts[state]} {state}" for state in STYLES if counts[state])
     shown = Table(title=Text(str(folder.path)), caption=caption)
     for heading in ("run", "state", "time", "result"):
         shown.add_column(heading, justify="right" if heading == "time" else "left", overflow="fold")
     for number in _chosen(statuses, max(5, height - 8)):
         status = statuses[number]
-        state = status["state"]
-        seconds = status.get("seconds", time.time() - status["began"] if "began" in status else None)
+        seconds = time.time() - status.began if status.seconds is None and status.began else status.seconds
         took = "" if seconds is None else f"{seconds:.0f} s"
-        result = status.get("score") or status.get("error") or ""
-        shown.add_row(*map(Text, (folder.runs[number].name, state, took, result)), style=STYLES[state])
+        cells = (folder.runs[number].name, status.state, took, status.score or status.error)
+        shown.add_row(*map(Text, cells), style=STYLES[status.state])
     return shown
 
 
-def _chosen(statuses: list[dict[str, Any]], room: int) -> list[int]:
-    weight = {"running": 0, "failed": 1, "stopped": 1, "done": 2, "waiting": 3}
-    ended = {
-        number: -status["began"] - status.get("seconds", 0)
-        for number, status in enumerate(statuses)
-        if "began" in status
-    }
-    order = sorted(
-        range(len(statuses)), key=lambda number: (weight[statuses[number]["state"]], ended.get(number, number))
-    )
-    return sorted(order[:room])
+def _chosen(statuses: list[RunStatus], height: int) -> list[int]:
+    rank = {"running": 0, "failed": 1, "stopped": 1, "cancelled": 1, "done": 2, "waiting": 3}
+
+    def priority(number: int) -> tuple[int, float]:
+        status = statuses[number]
+        return rank[status.state], -status.began - (status.seconds or 0) if status.began else number
+
+    return sorted(sorted(range(len(statuses)), key=priority)[:height])

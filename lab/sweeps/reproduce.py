@@ -1,4 +1,4 @@
-"""The entry of `make reproduce`: run every experiment and say of each whether it meets what is expected of it."""
+"""The entry of `make reproduce`: run every experiment and compare its result with what is expected of it."""
 
 import argparse
 import json
@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from lab.errors import LabError, nearest
 from lab.files import written_whole
@@ -18,30 +17,31 @@ from lab.parser import Parser
 from lab.printed_commands import command_line
 from lab.run_folder import read_metrics
 from lab.sweeps.expectations import Experiment, read_experiments
-from lab.sweeps.folder import Run, SweepFolder, new_sweep_path, refuse_running, stopped_runs
-from lab.sweeps.jobs import work_off
+from lab.sweeps.folder import SweepFolder, SweepRun, new_sweep_path, refuse_running, resumable_runs
+from lab.sweeps.jobs import run_jobs
 from lab.sweeps.local import LocalJobs
 from lab.sweeps.progress import Progress
-from lab.sweeps.worker import last_line, run_one
+from lab.sweeps.status import RunStatus
+from lab.sweeps.worker import last_line, train_in_process
 
 EXPERIMENTS = Path("configs/reproduce/experiments.yaml")
 RUNS = Path("runs")
-ROOT = RUNS / "reproduce"  # the runs of a reduced budget lie here, apart from those that a study counts
-WORDS = {"passed": "pass", "failed": "FAIL", "no data": "no data"}
+ROOT = RUNS / "reproduce"  # runs of a reduced budget, apart from those that a study counts
+LABELS = {"passed": "pass", "failed": "FAIL", "no data": "no data"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an experiment.
+    """The outcome of an experiment.
 
     Args:
         name: its name.
         status: "passed", "failed" or "no data".
         metric: what was measured.
         value: its value; None where the run did not end well.
-        expected: what it should be, in words.
+        expected: its bounds, "at least 0.9".
         source: where the expectation comes from.
-        seconds: the wall-clock of the run, its data and its test.
+        seconds: the wall-clock time of the run with its data and its test.
         note: why there is no value; empty where there is one.
         run: the run folder; empty where there is none.
     """
@@ -60,21 +60,21 @@ class Outcome:
     def line(self) -> str:
         """The outcome as one line of progress."""
         value = self.note if self.value is None else f"{self.metric} {self.value:.4g}, expected {self.expected}"
-        return f"{WORDS[self.status]:>7}  {self.name}: {value} ({self.seconds:.0f} s)"
+        return f"{LABELS[self.status]:>7}  {self.name}: {value} ({self.seconds:.0f} s)"
 
 
-def main(typed: Sequence[str]) -> int:
-    """Run the experiments of ``configs/reproduce`` and write what came of them for ``report.py``.
+def main(argv: Sequence[str]) -> int:
+    """Run the experiments of ``configs/reproduce`` and write their outcomes for ``report.py``.
 
     Args:
-        typed: the words after ``python -m lab.sweeps.reproduce``.
+        argv: the arguments of ``python -m lab.sweeps.reproduce``.
 
     Returns:
-        0 when every experiment with data met its expectation, 1 when one did not or after a mistake that was told in
-        one sentence, 130 after Ctrl-C, or SIGTERM while they run.
+        0 when every experiment with data met its expectation, 1 when one did not or after an error of the user, 130
+        after Ctrl-C, or SIGTERM while they run.
     """
     try:
-        arguments = _parse(typed)
+        arguments = _parse(argv)
         experiments = _chosen(read_experiments(EXPERIMENTS, arguments.full), arguments.only)
         return _reproduce(experiments, arguments)
     except LabError as error:
@@ -96,14 +96,14 @@ def _reproduce(experiments: list[Experiment], arguments: argparse.Namespace) -> 
         again = command_line("-m", "lab.sweeps.reproduce", *(["--full"] if arguments.full else []), "--only", *left)
         print("Stopped; the runs that finished are kept." + (f" What is left: {again}" if left else ""))
         return 130
-    counts = {status: sum(outcome.status == status for outcome in judge.outcomes.values()) for status in WORDS}
-    told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    print(f"{told} in {(time.perf_counter() - started) / 60:.1f} min; python report.py")
+    counts = {status: sum(outcome.status == status for outcome in judge.outcomes.values()) for status in LABELS}
+    summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    print(f"{summary} in {(time.perf_counter() - started) / 60:.1f} min; python report.py")
     return int(counts["failed"] > 0)
 
 
 class Judge:
-    """Runs experiments as a sweep does, and holds each result against what is expected.
+    """Runs experiments as a sweep does, and compares each result with what is expected.
 
     Args:
         experiments: what to run.
@@ -118,37 +118,37 @@ class Judge:
         self.path = new_sweep_path(ROOT)
 
     def look_for_data(self) -> bool:
-        """Fetch the data of the experiments that need any, and pass over those without; False after Ctrl-C."""
+        """Fetch the data of the experiments that need any, and skip those without; False after Ctrl-C."""
         for experiment in [experiment for experiment in self.experiments if experiment.data]:
             started, log = time.time(), self.path / f"data_{experiment.name}.log"
-            status, _ = run_one(["download", *experiment.words(self.root)], log)
+            status, _ = train_in_process(["download", *experiment.argv(self.root)], log)
             if status in (130, 143):
                 return False
-            if status:  # 1 is a mistake that was told, such as files that are not there
+            if status:  # 1 is an error of the user, such as missing files
                 kind, note = "no data" if status == 1 else "failed", last_line(log).removeprefix("error: ")
                 print(self._add(_outcome(experiment, kind, time.time() - started, note=note)), flush=True)
                 self.experiments.remove(experiment)
         return True
 
     def run(self, jobs: int) -> bool:
-        """Run the experiments, a few at a time; False when a person stopped them.
+        """Run the experiments, a few at a time; False when they were stopped.
 
         Raises:
             LabError: when one of them is still under way elsewhere.
         """
-        stopped, runs = stopped_runs(ROOT), []
+        resumable, runs = resumable_runs(ROOT), []
         for experiment in self.experiments:
-            words = ["fit", "--test_after_fit=true", *experiment.words(self.root)]
-            runs.append(Run(experiment.name, words, _metric(experiment), stopped.get(tuple(words))))
-        refuse_running(ROOT, [run.words for run in runs])
+            argv = ["fit", "--test_after_fit=true", *experiment.argv(self.root)]
+            runs.append(SweepRun(experiment.name, argv, _metric(experiment), resumable.get(tuple(argv))))
+        refuse_running(ROOT, [run.argv for run in runs])
         folder = SweepFolder(self.path, runs)
 
-        def told(number: int, status: dict[str, Any]) -> str:
-            if status["state"] == "stopped":
+        def describe(number: int, status: RunStatus) -> str:
+            if status.state == "stopped":
                 return f"stopped  {runs[number].name}"
             return self._add(judged(self.experiments[number], status, folder.log(number)))
 
-        return not runs or work_off(LocalJobs(folder, jobs), Progress(folder, told))
+        return not runs or run_jobs(LocalJobs(folder, jobs), Progress(folder, describe))
 
     def _add(self, outcome: Outcome) -> str:
         self.outcomes[outcome.name] = outcome
@@ -156,17 +156,17 @@ class Judge:
         return outcome.line
 
 
-def judged(experiment: Experiment, status: dict[str, Any], log: Path) -> Outcome:
-    """What came of the run of an experiment.
+def judged(experiment: Experiment, status: RunStatus, log: Path) -> Outcome:
+    """The outcome of an experiment whose run has ended.
 
     Args:
         experiment: what was run.
-        status: how its run ended, as a ``SweepFolder`` keeps it.
-        log: what it said.
+        status: how its run ended.
+        log: the log file of the run.
     """
-    seconds, run = status["seconds"], status.get("run", "")
-    if status["state"] == "failed":
-        error = str(status.get("error")).removeprefix("error: ")
+    seconds, run = status.seconds or 0.0, status.run
+    if status.state == "failed":
+        error = status.error.removeprefix("error: ")
         return _outcome(experiment, "failed", seconds, note=f"{error} (see {log})", run=run)
     metrics, name = read_metrics(Path(run)), _metric(experiment)
     if name not in metrics:
@@ -209,12 +209,12 @@ def _chosen(experiments: list[Experiment], names: Sequence[str]) -> list[Experim
     return [experiment for experiment in experiments if not names or experiment.name in names]
 
 
-def _parse(typed: Sequence[str]) -> argparse.Namespace:
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(prog="python -m lab.sweeps.reproduce", description="Run every experiment and judge it.")
     parser.add_argument("--full", action="store_true", help="at the budgets of the configs, with the real data too")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these experiments alone")
     parser.add_argument("--jobs", type=int, default=2, help="runs at the same time, each with its share of the cores")
-    arguments = parser.parse_args(typed)
+    arguments = parser.parse_args(argv)
     if arguments.jobs < 1:
         parser.error(f"--jobs must be at least 1, but it is {arguments.jobs}")
     return arguments

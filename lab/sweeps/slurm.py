@@ -1,4 +1,9 @@
-"""The runs of a sweep as a SLURM job array, submitted by submitit."""
+"""The runs of a sweep as a SLURM job array, submitted by submitit.
+
+submitit's ``Checkpointable`` is not used: it requeues a job at most ``slurm_max_num_timeout`` (3) times, and saves in
+the signal handler, maybe between the steps of two parameters; Lightning stops after its batch. The queue is polled
+with ``squeue``, since submitit's ``Job.state`` needs ``sacct``, whose database not every cluster has.
+"""
 
 import os
 import shutil
@@ -12,39 +17,39 @@ from typing import Any
 import yaml
 
 from lab.errors import LabError, nearest
-from lab.sweeps.folder import SweepFolder, to_continue
-from lab.sweeps.process import queued
-from lab.sweeps.worker import Told, house_on_path, perform, run_one
+from lab.sweeps.folder import SweepFolder
+from lab.sweeps.process import job_states, queued
+from lab.sweeps.worker import StopRequest, execute, project_on_path, train_in_process
 
 # What submitit takes beside options of sbatch, or what a sweep decides.
 OURS = {"additional_parameters", "array_parallelism", "num_gpus", "setup", "srun_args", "stderr_to_stdout", "teardown"}
 OURS |= {"use_srun"}
-LOST = "its job ended without a word: killed, or out of memory"
+LOST = "its SLURM job ended without a result: killed, or out of memory"
 
 
 @dataclass
 class Task:
-    """Does one run of a sweep as a task of a SLURM job array, and again when the job is requeued."""
+    """Executes one run of a sweep as a task of a SLURM job array, and again when the job is requeued."""
 
     folder: SweepFolder
 
     def __call__(self, number: int) -> None:
-        checkpoint = to_continue(self.folder, number)
+        checkpoint = self.folder.resume_checkpoint(number)
         if rank := int(os.environ.get("SLURM_PROCID", 0)):  # another process of a run on several devices
             log = self.folder.log(number).with_suffix(f".{rank}.log")
-            run_one(self.folder.runs[number].words_from(checkpoint), log)
+            train_in_process(self.folder.runs[number].argv_from(checkpoint), log)
             return
-        told = Told()
-        signal.signal(signal.SIGTERM, told)
+        stop = StopRequest()
+        signal.signal(signal.SIGTERM, stop)
         out_of_time = []
 
         def requeue(*_: object) -> None:
             out_of_time.append(True)
             signal.raise_signal(signal.SIGTERM)
 
-        signal.signal(signal.SIGUSR2, requeue)  # what submitit has SLURM send before the time is up
+        signal.signal(signal.SIGUSR2, requeue)  # submitit has SLURM send it before the time is up
         self.folder.begin(number, checkpoint)
-        if perform(self.folder, number, told) == "stopped" and out_of_time:
+        if execute(self.folder, number, stop) == "stopped" and out_of_time:
             subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=True)
 
 
@@ -60,7 +65,7 @@ class SlurmJobs:
         LabError: where there is no SLURM, or a parameter is unknown.
     """
 
-    SECONDS_BETWEEN = 5.0  # so rarely is the queue asked
+    SECONDS_BETWEEN = 5.0  # two queries of the queue
 
     def __init__(self, folder: SweepFolder, jobs: int | None, parameters: Mapping[str, Any]) -> None:
         self.folder, self.jobs, self.parameters = folder, jobs, dict(parameters)
@@ -80,7 +85,7 @@ class SlurmJobs:
         )
         numbers = range(len(self.folder.runs))
         try:
-            with house_on_path():
+            with project_on_path():
                 jobs = executor.map_array(Task(self.folder), numbers)
         except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError) as error:
             reason = str(error).strip().splitlines()[-1]
@@ -95,21 +100,31 @@ class SlurmJobs:
         return self.ids[0].split("_")[0]
 
     def ended(self) -> bool:
-        states = [status["state"] for status in self.folder.statuses()]
-        if all(state in ("done", "failed") for state in states):
+        if all(status.state in ("done", "failed") for status in self.folder.statuses()):
             return True
         if time.monotonic() - self.asked < self.SECONDS_BETWEEN:
             return False
         self.asked = time.monotonic()
-        there = queued([self.array]) if self.ids else set()
-        if there is None or self.stopping:  # what was cancelled before it began goes on waiting
-            return there == set()
-        under_way = [number for number in self.ids if states[number] in ("waiting", "running")]
-        gone = {number for number in under_way if self.ids[number] not in there}
-        for number in gone & self.missed:  # twice, since a file may come late over a network
-            self.folder.end(number, "failed", error=LOST, lost=True)
-        self.missed = gone
-        return not there and not gone
+        states = job_states([self.array]) if self.ids else {}
+        if states is None:
+            return False
+        there = queued(states)
+        left = {number: self._end_of(number, states) for number, job in self.ids.items() if job not in there}
+        lost = {number: end for number, end in left.items() if end}
+        for number in lost.keys() & self.missed:  # seen twice, since a file may come late over a network
+            self.folder.end(number, **lost[number])
+        self.missed = lost.keys() - self.missed
+        return not there and not self.missed
+
+    def _end_of(self, number: int, states: Mapping[str, str]) -> dict[str, Any]:
+        """How to note the end of a run whose task left the queue; empty where the run noted it itself."""
+        state, slurm = self.folder.status(number).state, states.get(self.ids[number], "")
+        if state not in ("waiting", "running", "stopped"):
+            return {}
+        if slurm == "CANCELLED" or (self.stopping and not slurm):
+            return {"state": "cancelled"}
+        error = f"{LOST}; SLURM says {slurm}" if slurm else LOST
+        return {} if state == "stopped" else {"state": "failed", "error": error, "lost": True}
 
     def stop(self) -> str:
         self.stopping = True
@@ -120,8 +135,8 @@ class SlurmJobs:
         return f"Cancelled the SLURM job {self.array}: its runs under way save their last checkpoint."
 
 
-def slurm_parameters(words: list[str]) -> dict[str, Any]:
-    """What was typed as ``key=value`` for SLURM.
+def slurm_parameters(arguments: list[str]) -> dict[str, Any]:
+    """The parameters of submitit that ``key=value`` arguments give.
 
     Raises:
         LabError: where there is no SLURM here, or a key is none of submitit's.
@@ -132,10 +147,10 @@ def slurm_parameters(words: list[str]) -> dict[str, Any]:
         raise LabError("--executor slurm needs sbatch and srun, which are not here: use a login node of the cluster.")
     known = sorted(known_parameters() - OURS)
     parameters = {}
-    for word in words:
-        key, equals, value = word.partition("=")
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
         if not equals or not value:
-            raise LabError(f'--slurm takes key=value, such as partition=gpu, but it is "{word}".')
+            raise LabError(f'--slurm takes key=value, such as partition=gpu, but it is "{argument}".')
         if key not in known:
             raise LabError(f"--slurm does not know {key}{nearest(key, known) or '.'} It takes {', '.join(known)}.")
         parameters[key] = yaml.safe_load(value)

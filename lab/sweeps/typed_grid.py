@@ -1,9 +1,10 @@
-"""Grids that are typed: a config, values of some of its keys, seeds; and whether a grid's keys are known."""
+"""Grids from the command line: a config, values of its keys and seeds, or a grid file with overrides; their keys."""
 
 import itertools
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,38 +19,59 @@ from lab.overrides import typed
 SEEDS = ("seed_everything", "data.seed")
 
 
-def typed_grid(config: str, words: Sequence[str], seeds: str | None, classes: Mapping[str, str]) -> Grid:
-    """The cross product of typed values as a grid of one column.
+def typed_grid(config: str, arguments: Sequence[str], seeds: str | None, classes: Mapping[str, str]) -> Grid:
+    """The cross product of the values of some keys as a grid of one column.
 
     Args:
         config: path of the config.
-        words: ``key=value,value`` for each key to sweep; commas inside brackets, braces and quotes part no values.
+        arguments: ``key=value,value`` for each key to sweep; commas inside brackets, braces and quotes part no values.
         seeds: ``0..4`` or ``0,3,7``, each for the weights and the data; the config's own alone when None.
         classes: the full path of each class by its short name.
 
     Raises:
-        LabError: when the config is not there, or a word is no key with values.
+        LabError: when the config is not there, or an argument is no key with values.
     """
     check_config(config)
-    swept: dict[str, list[Any]] = {}
-    for word in words:
-        key, values = _read_word(word, classes)
-        if key in swept:
-            raise LabError(f"--grid names {key} twice: give all its values behind one =.")
-        if key == "config":
-            raise LabError("--grid sweeps no config: a row of a grid file may name one, see configs/grids/cora.yaml.")
-        if seeds is not None and key in SEEDS:
+    swept = _read_arguments(arguments, "--grid", classes)
+    for key in SEEDS:
+        if seeds is not None and key in swept:
             raise LabError(f"--grid names {key}, which --seeds sets too: leave one of them out.")
-        swept[key] = values
-    refuse_unswept(swept, "--grid")
     if not swept and seeds is None:
         raise LabError("nothing is swept: add --grid key=value,value or --seeds 0..4.")
     cells = [dict(zip(swept, values, strict=True)) for values in itertools.product(*swept.values())]
     rows = {", ".join(f"{key}={typed(value)}" for key, value in cell.items()): cell for cell in cells}
     if len(rows) < len(cells):
-        raise LabError(f"--grid states a value twice: {' '.join(words)}.")
+        raise LabError(f"--grid states a value twice: {' '.join(arguments)}.")
     title = " × ".join([Path(config).stem, *swept])
     return Grid("", title, config, {}, {"": {}}, rows, [] if seeds is None else read_seeds(seeds), exact=True)
+
+
+def with_overrides(grid: Grid, arguments: Sequence[str], classes: Mapping[str, str]) -> Grid:
+    """A grid of which each cell has further overrides, which win over its own and tell its runs from others.
+
+    Args:
+        grid: the grid of a file.
+        arguments: ``key=value`` for each override.
+        classes: the full path of each class by its short name.
+
+    Raises:
+        LabError: when an argument is no key with one value, or makes two cells of the grid equal.
+    """
+    given = _read_arguments(arguments, "--set", classes)
+    for key, values in given.items():
+        if len(values) > 1:
+            raise LabError(f"--set takes one value of a key, but has {len(values)} of {key}: sweep them with --grid.")
+        if grid.seeds and key in SEEDS:
+            raise LabError(f"--set names {key}, but the grid {grid.path} states seeds: leave it out.")
+    if not given:
+        return grid
+    overrides = {key: value for key, (value,) in given.items()}
+    columns = {name: {**column, **overrides} for name, column in grid.columns.items()}
+    title = ", ".join([grid.title, *(f"{key}={typed(value)}" for key, value in overrides.items())])
+    changed = replace(grid, title=title, columns=columns, exact=True)
+    if _num_experiments(changed) < _num_experiments(grid):
+        raise LabError(f"--set {' '.join(arguments)} makes cells of the grid {grid.path} equal, which sweeps that key.")
+    return changed
 
 
 def read_seeds(text: str) -> list[int]:
@@ -70,7 +92,7 @@ def read_seeds(text: str) -> list[int]:
 
 
 def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, str]) -> None:
-    """Read the command line of each cell as ``train.py`` would, say what a cell leaves out, and run nothing.
+    """Parse the arguments of each cell as ``train.py`` would, print what a cell leaves out, and run nothing.
 
     Args:
         cells: the cells of a grid.
@@ -87,7 +109,7 @@ def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, st
     dropped: dict[str, None] = {}  # each sentence once, in their order
 
     class ReadError(Exception):
-        """Raised when all has been read well, instead of building anything."""
+        """Raised after parsing, instead of building anything."""
 
     class OnlyRead(LabCLI):
         def parse_arguments(self, parser: Any, args: Any) -> None:
@@ -96,11 +118,11 @@ def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, st
             raise ReadError
 
     for cell in {(cell.row, cell.column): cell for cell in cells}.values():  # not once a seed
-        words = ["fit", "--config", cell.config, *cell.words(seed)]
+        argv = ["fit", "--config", cell.config, *cell.words(seed)]
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # by Lightning, that its command line is read elsewhere too
-                OnlyRead(CommandLine.read(words, classes))
+                warnings.simplefilter("ignore")  # Lightning warns that sys.argv is not used
+                OnlyRead(CommandLine.read(argv, classes))
         except ReadError:
             continue
         except Exception as error:
@@ -112,13 +134,13 @@ def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, st
         print(sentence, flush=True)
 
 
-def read_values(text: str) -> list[Any]:
-    """The values of a key, parted by the commas of a YAML list: ``[64],[64,8]`` are two.
+def read_values(text: str, option: str = "--grid") -> list[Any]:
+    """The values of a key, separated by the commas of a YAML list: ``[64],[64,8]`` are two.
 
     Raises:
         LabError: when one of them is empty or no YAML.
     """
-    empty = LabError(f'--grid has an empty value in "{text}": write null or "" where you mean it.')
+    empty = LabError(f'{option} has an empty value in "{text}": write null or "" where you mean it.')
     if not text.strip() or text.rstrip().endswith(","):
         raise empty
     try:
@@ -126,11 +148,28 @@ def read_values(text: str) -> list[Any]:
     except yaml.YAMLError as error:
         if re.search(r"^\s*,|,\s*,", text):
             raise empty from None
-        raise LabError(f'--grid has a value in "{text}" that is no YAML: {str(error).splitlines()[0]}.') from error
+        raise LabError(f'{option} has a value in "{text}" that is no YAML: {str(error).splitlines()[0]}.') from error
 
 
-def _read_word(word: str, classes: Mapping[str, str]) -> tuple[str, list[Any]]:
-    key, equals, text = word.removeprefix("--").partition("=")
-    if not equals or not key:
-        raise LabError(f'--grid takes key=value,value, such as model.net.depth=1,2,4, but "{word}" has no =.')
-    return key, [classes.get(value, value) if isinstance(value, str) else value for value in read_values(text)]
+def _read_arguments(arguments: Sequence[str], option: str, classes: Mapping[str, str]) -> dict[str, list[Any]]:
+    """The values of each key of ``key=value,value`` arguments."""
+    given: dict[str, list[Any]] = {}
+    for argument in arguments:
+        key, equals, text = argument.removeprefix("--").partition("=")
+        if not equals or not key:
+            example = "key=value,value, such as model.net.depth=1,2,4" if option == "--grid" else "key=value"
+            raise LabError(f'{option} takes {example}, but "{argument}" has no =.')
+        if key in given:
+            raise LabError(f"{option} names {key} twice: give all its values behind one =.")
+        if key == "config":
+            raise LabError(
+                f"{option} sweeps no config: a row of a grid file may name one, see configs/grids/cora.yaml."
+            )
+        values = read_values(text, option)
+        given[key] = [classes.get(value, value) if isinstance(value, str) else value for value in values]
+    refuse_unswept(given, option)
+    return given
+
+
+def _num_experiments(grid: Grid) -> int:
+    return len({(cell.config, *sorted(cell.words(None))) for cell in grid.cells})

@@ -66,7 +66,7 @@ def test_a_budget_adds_its_overrides(write: Any) -> None:
         overrides={"data.seed": 3, "trainer.max_epochs": 1},
     )
     root = ["--trainer.default_root_dir=runs/r"]
-    assert small.words(Path("runs/r")) == [
+    assert small.argv(Path("runs/r")) == [
         "--config",
         "configs/x.yaml",
         "--data.seed=3",

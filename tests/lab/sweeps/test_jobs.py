@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from lab.sweeps.folder import SweepFolder
-from lab.sweeps.jobs import work_off
+from lab.sweeps.jobs import run_jobs
 from lab.sweeps.progress import Progress
 
 
@@ -56,7 +56,7 @@ class Jobs:
             False,
             1,
             2,
-            "Stopping.\nStopped at once; what",
+            "Stopping.\nStopped at once; the runs",
         ),
     ],
     ids=["to the end", "Ctrl-C", "SIGTERM", "SIGHUP twice, as a shell says it", "Ctrl-C twice"],
@@ -75,7 +75,7 @@ def test_the_runs_are_told_once_and_waited_for_unless_a_person_insists(
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
     monkeypatch.setattr("lab.sweeps.jobs.os.dup2", lambda *_: None)  # this terminal is there
     jobs = Jobs(interrupted_at, 3)
-    assert work_off(jobs, Progress(SweepFolder(tmp_path, []))) is whole
+    assert run_jobs(jobs, Progress(SweepFolder(tmp_path, []))) is whole
     assert (jobs.told, jobs.asked) == (told, asked)
     assert capsys.readouterr().out.startswith(said)
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
@@ -87,7 +87,7 @@ def test_what_nohup_started_passes_over_the_end_of_the_terminal(
     monkeypatch.setattr("lab.sweeps.jobs.SECONDS_BETWEEN", 0.01)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert work_off(Jobs({2: signal.SIGHUP}, 3), Progress(SweepFolder(tmp_path, [])))
+        assert run_jobs(Jobs({2: signal.SIGHUP}, 3), Progress(SweepFolder(tmp_path, [])))
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -102,5 +102,5 @@ def test_nothing_is_said_to_a_terminal_that_is_gone(
     with monkeypatch.context() as patch:
         patch.setattr("lab.sweeps.jobs.os.fstat", lambda stream: SimpleNamespace(st_mode=kind))
         patch.setattr("lab.sweeps.jobs.os.dup2", lambda silence, stream: replaced.append(stream))
-        assert not work_off(Jobs({1: signal.SIGHUP}, 2), Progress(SweepFolder(tmp_path, [])))
+        assert not run_jobs(Jobs({1: signal.SIGHUP}, 2), Progress(SweepFolder(tmp_path, [])))
     assert replaced == silenced

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from lab.sweeps.folder import Run, SweepFolder
-from lab.sweeps.local import LOST, LocalJobs, _deaf, share_of_cores, share_of_gpus
+from lab.sweeps.folder import SweepFolder, SweepRun
+from lab.sweeps.jobs import handling
+from lab.sweeps.local import LOST, LocalJobs, share_of_cores, share_of_gpus
 
 
 class Jobs(LocalJobs):
@@ -23,7 +24,7 @@ class Jobs(LocalJobs):
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Jobs:
-    jobs = Jobs(SweepFolder(tmp_path, [Run(f"run {number}", []) for number in range(3)]), [], 2)
+    jobs = Jobs(SweepFolder(tmp_path, [SweepRun(f"run {number}", []) for number in range(3)]), 2)
     jobs.start()
     return jobs
 
@@ -37,11 +38,11 @@ def end(jobs: Jobs, worker: int, stderr: str = "") -> bool:
 
 
 def states(jobs: Jobs) -> list[str]:
-    return [status["state"] for status in jobs.folder.statuses()]
+    return [status.state for status in jobs.folder.statuses()]
 
 
 def test_there_are_no_more_processes_than_runs(tmp_path: Path) -> None:
-    jobs = Jobs(SweepFolder(tmp_path, [Run("one", [])]), 4)
+    jobs = Jobs(SweepFolder(tmp_path, [SweepRun("one", [])]), 4)
     jobs.start()
     assert len(jobs.workers) == 1
 
@@ -51,7 +52,7 @@ def test_a_killed_process_loses_its_run_alone_and_has_a_successor(jobs: Jobs) ->
     jobs.folder.claim(1, 1)
     assert not end(jobs, 0)
     assert states(jobs) == ["failed", "running", "waiting"]
-    assert jobs.folder.status(0)["error"] == LOST and jobs.folder.status(0)["lost"] is True
+    assert jobs.folder.status(0).error == LOST and jobs.folder.status(0).lost is True
     assert sorted(jobs.workers) == [1, 2]
     jobs.folder.end(1, "done")
     jobs.folder.claim(2, 2)
@@ -63,7 +64,7 @@ def test_a_killed_process_loses_its_run_alone_and_has_a_successor(jobs: Jobs) ->
 def test_where_no_process_can_start_all_runs_fail_and_say_why(jobs: Jobs) -> None:
     assert not end(jobs, 0, "a traceback\n") and end(jobs, 1, "a traceback\nModuleNotFoundError: lab\n")
     assert states(jobs) == ["failed"] * 3
-    assert jobs.folder.status(2)["error"] == "no process could start: ModuleNotFoundError: lab"
+    assert jobs.folder.status(2).error == "no process could start: ModuleNotFoundError: lab"
 
 
 def test_a_run_that_was_stopped_has_no_successor(jobs: Jobs) -> None:
@@ -85,12 +86,12 @@ def test_a_process_has_all_cores_where_there_is_but_one_run(tmp_path: Path, monk
     workers: list[Any] = []
     monkeypatch.setattr("lab.sweeps.local.share_of_cores", lambda jobs: 8 // jobs)
     monkeypatch.setattr("submitit.LocalExecutor.submit", lambda self, worker: workers.append(worker))
-    LocalJobs(SweepFolder(tmp_path, [Run("one", [])]), 4).start()
+    LocalJobs(SweepFolder(tmp_path, [SweepRun("one", [])]), 4).start()
     assert [worker.threads for worker in workers] == [8]
 
 
 def test_a_process_passes_over_the_end_of_the_terminal_that_it_was_started_from() -> None:
-    with _deaf(signal.SIGHUP):
+    with handling(signal.SIGHUP, signal.SIG_IGN):
         process = subprocess.Popen(["sleep", "60"])
     process.send_signal(signal.SIGHUP)
     process.terminate()

@@ -40,7 +40,7 @@ def ended_as(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
             def start(self) -> None:
                 for number, run in enumerate(self.folder.runs):
                     self.folder.claim(number, 0)
-                    words_of_runs.append(run.words)
+                    words_of_runs.append(run.argv)
                     if (state := (states or {}).get(run.name, "done")) != "running":
                         self.folder.end(number, state, error="error: it is wrong")
                 if ctrl_c:
@@ -81,6 +81,16 @@ def test_a_typed_grid_is_the_cross_product_of_its_values_and_seeds(sweep: Sweep)
         *("--model.net.hidden_dims=[16, 4]", "--trainer.max_epochs=2", "--seed_everything=3", "--data.seed=3")
     ]
     assert not Path("runs").exists()
+
+
+def test_what_is_set_holds_for_each_cell_of_a_file(sweep: Sweep, lab: Lab) -> None:
+    sweep.finish(0, lab, QUICK)
+    sweep.finish(1, lab, {**NOISY, "model.num_replicas": 5})
+    assert sweep("--set", "model.num_replicas=5", "--dry-run") == 0
+    title, command = sweep.out.splitlines()
+    assert title == "A grid, model.num_replicas=5: 2 runs, 1 of them finished."
+    assert shlex.split(command)[-1] == "--model.num_replicas=5" and "std" not in command
+    assert sweep("--set", "model.num_replica=5") == 1 and 'did you mean "num_replicas"?' in sweep.err
 
 
 def test_each_missing_seed_of_a_cell_is_a_run(sweep: Sweep, lab: Lab) -> None:
@@ -213,6 +223,10 @@ def test_ctrl_c_before_anything_runs_is_no_traceback(
         (["--config", CONFIG, "--seeds", "0", "--job", "2"], "unrecognized arguments: --job; see python sweep.py"),
         (["--config", CONFIG, "--seeds", "0", "--executor", "cloud"], "invalid choice: 'cloud'"),
         (["--config", CONFIG, "--seeds", "0", "--slurm", "time=5"], "--slurm goes with --executor slurm; see"),
+        (
+            ["--config", CONFIG, "--seeds", "0", "--set", "a=1"],
+            "--set goes with a file of configs/grids; beside --conf",
+        ),
         (["grid.yaml", "--seeds", "0"], "--grid and --seeds go with --config; grid.yaml states its own; see"),
         ([], "give either a file of configs/grids, or --config with --grid or --seeds; see"),
         (

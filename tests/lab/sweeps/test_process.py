@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.sweeps.process import is_alive, queued, this_process
+from lab.sweeps.process import is_alive, job_states, queued, this_process
 
 
 def test_a_process_is_told_from_a_later_one_of_the_same_number() -> None:
@@ -36,13 +36,20 @@ def test_a_killed_process_has_ended_even_where_nobody_has_waited_for_it() -> Non
 
 def test_the_jobs_of_a_queue_have_two_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert queued(["12"]) == set()  # no SLURM here
+    assert job_states(["12"]) == {}  # no SLURM here
     program = tmp_path / "squeue"
-    for script, there in (
-        ('[ "$3" = --jobs=12_1,15 ] && echo "12_1 14" && echo "15 15"', {"12_1", "14", "15"}),
-        ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", set()),
+    for script, states in (
+        (
+            '[ "$3$4" = --states=all--jobs=12_1,15 ] && echo "12_1 14 COMPLETING" && echo "15 15 CANCELLED"',
+            {"12_1": "COMPLETING", "14": "COMPLETING", "15": "CANCELLED"},
+        ),
+        ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", {}),
         ("echo 'Unable to contact slurm controller' >&2; exit 1", None),
     ):
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
-        assert queued(["12_1", "15"]) == there
+        assert job_states(["12_1", "15"]) == states
+
+
+def test_a_job_is_queued_until_its_state_is_final() -> None:
+    assert queued({"1": "PENDING", "2": "CANCELLED", "3": "COMPLETING", "4": "TIMEOUT"}) == {"1", "3"}

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lab.sweeps.folder import Run, SweepFolder
+from lab.sweeps.folder import SweepFolder, SweepRun
 from lab.sweeps.progress import Progress, table
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> SweepFolder:
     """Four runs: done, failed, running, waiting."""
-    sweep = SweepFolder(tmp_path, [Run(f"depth={number}", []) for number in range(4)])
+    sweep = SweepFolder(tmp_path, [SweepRun(f"depth={number}", []) for number in range(4)])
     for number in range(3):
         sweep.claim(number, 0)
     sweep.end(0, "done", score="test/acc 0.5")
@@ -29,7 +29,7 @@ def test_where_there_is_no_terminal_each_run_that_ended_is_a_line(
         progress.update()
         first = capsys.readouterr().out
         folder.end(2, "stopped")
-        progress.say("Stopping.")
+        progress.print("Stopping.")
         progress.update()
         folder.end(2, "done")  # its job was put back into the queue
     assert first == "[1/4] depth=0: done in 0 s, test/acc 0.5\n[2/4] depth=1: FAILED in 0 s\n"
@@ -40,9 +40,9 @@ def test_each_change_of_a_state_is_told_once_and_the_first_before_anything_start
     told: list[list[str]] = []
 
     def changed() -> None:
-        told.append([status["state"] for status in folder.statuses()])
+        told.append([status.state for status in folder.statuses()])
 
-    with Progress(folder, changed=changed) as progress:
+    with Progress(folder, on_change=changed) as progress:
         assert told == [["done", "failed", "running", "waiting"]]
         progress.update()
         folder.claim(3, 0)
@@ -66,13 +66,13 @@ def test_a_terminal_shows_a_table_of_all_states(folder: SweepFolder) -> None:
 def test_a_sentence_of_ones_own_is_said_on_a_terminal_too(folder: SweepFolder) -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=100, height=30, color_system=None)
-    with Progress(folder, lambda number, status: f"{number} is {status['state']}", console) as progress:
+    with Progress(folder, lambda number, status: f"{number} is {status.state}", console) as progress:
         progress.update()
     assert out.getvalue().count("[1/4] 0 is done") == out.getvalue().count("[2/4] 1 is failed") == 1
 
 
 def test_of_more_runs_than_fit_those_that_say_most_are_shown(tmp_path: Path) -> None:
-    sweep = SweepFolder(tmp_path, [Run(f"run {number}", []) for number in range(50)])
+    sweep = SweepFolder(tmp_path, [SweepRun(f"run {number}", []) for number in range(50)])
     for number in range(30):
         sweep.claim(number, 0)
         sweep.end(number, "done")

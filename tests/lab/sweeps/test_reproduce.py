@@ -11,8 +11,9 @@ import yaml
 from running import ROOT
 
 from lab.sweeps.expectations import Experiment
-from lab.sweeps.folder import Run, SweepFolder, new_sweep_path
+from lab.sweeps.folder import SweepFolder, SweepRun, new_sweep_path
 from lab.sweeps.reproduce import judged, main
+from lab.sweeps.status import RunStatus
 
 CONFIG = "configs/autoencoder_digits.yaml"
 QUICK = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 2, "trainer.logger": False, "trainer.callbacks": []}
@@ -51,7 +52,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
 
             def start(self) -> None:
                 for number, of in enumerate(self.folder.runs):
-                    commands.append(of.words)
+                    commands.append(of.argv)
                     run = Path("runs", "x", f"version_{len(commands)}")
                     run.mkdir(parents=True)
                     (run / "metrics.csv").write_text(logged)
@@ -67,13 +68,13 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
             def stop(self) -> str:
                 return "Stopping."
 
-        def run_one(words: list[str], log: Path) -> tuple[int, None]:
+        def train_in_process(words: list[str], log: Path) -> tuple[int, None]:
             commands.append(words)
             log.write_text(f"Seed set to 0\n{no_data}\n\n")
             return (130 if ctrl_c else 2 if "Error" in no_data else int(bool(no_data))), None
 
         monkeypatch.setattr("lab.sweeps.reproduce.LocalJobs", Jobs)
-        monkeypatch.setattr("lab.sweeps.reproduce.run_one", run_one)
+        monkeypatch.setattr("lab.sweeps.reproduce.train_in_process", train_in_process)
         return commands
 
     return replace
@@ -92,9 +93,8 @@ def outcomes(budget: str = "reduced") -> dict[str, dict[str, Any]]:
 def judgement(folder: Path, logged: str = "", error: str = "", **others: Any) -> Any:
     (folder / "metrics.csv").write_text(logged)
     state = "failed" if error else "done"
-    return judged(
-        an_experiment(**others), {"state": state, "seconds": 2.4, "run": str(folder), "error": error}, Path("one.log")
-    )
+    status = RunStatus(state, seconds=2.4, run=str(folder), error=error)
+    return judged(an_experiment(**others), status, Path("one.log"))
 
 
 def test_the_last_or_the_first_value_is_held_against_the_bounds(folder: Path) -> None:
@@ -145,7 +145,7 @@ def test_what_is_still_under_way_is_not_started_twice(
 ) -> None:
     commands = ran()
     main(["--only", "one"])
-    under_way = Run("one", commands[0])
+    under_way = SweepRun("one", commands[0])
     SweepFolder(new_sweep_path(Path("runs/reproduce")), [under_way]).claim(0, 0)  # by this process
     capsys.readouterr()
     assert main([]) == 1 and len(commands) == 1
@@ -217,7 +217,7 @@ def test_a_stopped_run_is_no_outcome_and_goes_on_the_next_time(
     Path("runs/x/version_1/checkpoints/last.ckpt").touch()
     began: list[Path | None] = []
     monkeypatch.setattr("lab.sweeps.reproduce.LocalJobs", lambda folder, *_: began.append(folder.runs[0].checkpoint))
-    monkeypatch.setattr("lab.sweeps.reproduce.work_off", lambda *_: True)
+    monkeypatch.setattr("lab.sweeps.reproduce.run_jobs", lambda *_: True)
     assert main(["--only", "one"]) == 0
     assert began == [Path("runs/x/version_1/checkpoints/last.ckpt")]
 

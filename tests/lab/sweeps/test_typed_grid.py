@@ -4,13 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from grid_runs import a_run, config, write_config
+from grid_runs import NOISY, SMALL, a_run, config, grid, write_config
 from running import ROOT
 
 from lab.errors import LabError
 from lab.grids import Cell
 from lab.packages import ClassPaths
-from lab.sweeps.typed_grid import check_keys, read_seeds, read_values, typed_grid
+from lab.sweeps.typed_grid import check_keys, read_seeds, read_values, typed_grid, with_overrides
 
 CLASSES = {"LSTM": "nets.LSTM"}
 VIT = "configs/vit_digits.yaml"
@@ -109,6 +109,43 @@ def test_runs_of_values_that_repeats_may_differ_in_are_told_apart(folder: Path) 
     seeds = typed_grid("configs/x.yaml", ["seed_everything=4,5"], None, {})
     run = a_run(folder / "runs", 1, config(seed=4))
     assert [seeds.runs(cell, folder / "runs") for cell in seeds.cells] == [{4: run}, {}]
+
+
+def test_each_cell_of_a_file_takes_what_is_set(folder: Path) -> None:
+    given = grid(seeds=[0, 1], rows={"small": {}})
+    changed = with_overrides(given, ["--trainer.max_epochs=9", "model.net.hidden_dims=[7,8]", "data=LSTM"], CLASSES)
+    assert changed.title == "A grid, trainer.max_epochs=9, model.net.hidden_dims=[7, 8], data=nets.LSTM"
+    over = {"trainer.max_epochs": 9, "model.net.hidden_dims": [7, 8], "data": "nets.LSTM"}
+    assert [cell.overrides for cell in changed.cells] == [over, {**NOISY, **over}]
+    assert with_overrides(given, [], CLASSES) is given
+
+
+def test_only_runs_of_what_is_set_are_finished(folder: Path) -> None:
+    small = grid(rows={"small": SMALL}, columns={"": {}})
+    runs = [a_run(folder / "runs", k, config([5], max_epochs=epochs)) for k, epochs in enumerate((5, 9))]
+    assert small.runs(small.cells[0], folder / "runs") == {0: runs[0]}
+    longer = with_overrides(small, ["trainer.max_epochs=9"], {})
+    assert longer.runs(longer.cells[0], folder / "runs") == {0: runs[1]}
+    on_gpu = with_overrides(small, ["trainer.accelerator=gpu"], {})
+    assert on_gpu.runs(on_gpu.cells[0], folder / "runs") == {}  # repeats may differ in it, but it was asked for
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model.net.depth"], '--set takes key=value, but "model.net.depth" has no ='),
+        (["a="], '--set has an empty value in ""'),
+        (["a=1,2"], "--set takes one value of a key, but has 2 of a: sweep them with --grid"),
+        (["a=1", "a=2"], "--set names a twice"),
+        (["config=configs/y.yaml"], "--set sweeps no config"),
+        (["data.seed=4"], "--set names data.seed, but the grid g.yaml states seeds: leave it out"),
+        (["ckpt_path=best"], "--set sweeps ckpt_path, but a run begins afresh"),
+        (["model.net.hidden_dims=[4]"], r"--set model.net.hidden_dims=\[4\] makes cells of the grid g.yaml equal"),
+    ],
+)
+def test_a_mistake_in_what_is_set_is_told_in_a_sentence(folder: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        with_overrides(grid(seeds=[0]), arguments, {})
 
 
 def test_a_run_is_finished_once_it_was_tested(folder: Path) -> None:

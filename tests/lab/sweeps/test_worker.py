@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lab.files import HOUSE
-from lab.sweeps.folder import Run, SweepFolder
-from lab.sweeps.worker import Told, house_on_path, last_line, perform, run_one, score_of
+from lab.sweeps.folder import SweepFolder, SweepRun
+from lab.sweeps.worker import StopRequest, execute, last_line, project_on_path, score_of, train_in_process
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int]], None
 
 @pytest.fixture
 def folder(tmp_path: Path) -> SweepFolder:
-    sweep = SweepFolder(tmp_path, [Run("one", ["fit", "--x=1"])])
+    sweep = SweepFolder(tmp_path, [SweepRun("one", ["fit", "--x=1"])])
     sweep.claim(0, 0)
     return sweep
 
@@ -42,12 +42,12 @@ def test_a_run_says_all_to_its_log_and_leaves_the_process_as_it_was(tmp_path: Pa
         return 0
 
     train(trained)
-    assert run_one(["fit"], log) == (0, Path("runs/x/version_3"))
+    assert train_in_process(["fit"], log) == (0, Path("runs/x/version_3"))
     assert (dict(os.environ), sys.argv) == before and capfd.readouterr() == ("", "")
     assert sorted(log.read_text().splitlines()) == ["this too", "to the log"]
-    run_one(["fit"], log, append=True)
+    train_in_process(["fit"], log, append=True)
     assert log.read_text().count("this too") == 2
-    run_one(["fit"], log)
+    train_in_process(["fit"], log)
     assert log.read_text().count("this too") == 1
 
 
@@ -60,28 +60,28 @@ def test_whatever_a_run_raises_is_a_status(tmp_path: Path, train: Callable, erro
         raise error
 
     train(fail)
-    assert run_one(["fit"], tmp_path / "log") == (status, None)
+    assert train_in_process(["fit"], tmp_path / "log") == (status, None)
 
 
 def test_the_last_line_of_a_log_is_the_last_that_says_anything(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    assert last_line(log) == "it said nothing"
+    assert last_line(log) == "the log is empty"
     log.write_text("Seed set to 0\nerror: so\n\n  \n")
     assert last_line(log) == "error: so"
 
 
 def test_sigterm_stops_a_run_at_once_where_nobody_else_hears_it(folder: SweepFolder, train: Callable) -> None:
-    told, before = Told(), signal.getsignal(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, told)
+    stop, before = StopRequest(), signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, stop)
     try:
         signal.raise_signal(signal.SIGTERM)  # between two runs it is noted
-        assert told.to_stop
-        told.to_stop = False
+        assert stop.requested
+        stop.requested = False
         train(lambda: signal.raise_signal(signal.SIGTERM) or 0)
-        assert perform(folder, 0, told) == "stopped"
+        assert execute(folder, 0, stop) == "stopped"
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert folder.status(0)["state"] == "stopped" and folder.status(0)["run"] == ""
+    assert folder.status(0).state == "stopped" and folder.status(0).run == ""
 
 
 def test_a_run_that_ends_well_has_its_score(folder: SweepFolder, train: Callable, tmp_path: Path) -> None:
@@ -97,17 +97,17 @@ def test_a_run_that_ends_well_has_its_score(folder: SweepFolder, train: Callable
         return 0
 
     train(trained)
-    assert perform(folder, 0, Told()) == "done"
+    assert execute(folder, 0, StopRequest()) == "done"
     status = folder.status(0)
-    assert (status["state"], status["run"], status["score"]) == ("done", str(run), "test/loss 0.5")
+    assert (status.state, status.run, status.score) == ("done", str(run), "test/loss 0.5")
 
 
 def test_processes_that_are_started_find_the_laboratory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
-    with house_on_path():
+    with project_on_path():
         assert os.environ["PYTHONPATH"] == os.pathsep.join([str(HOUSE), "elsewhere"])
     assert os.environ["PYTHONPATH"] == "elsewhere"
     monkeypatch.delenv("PYTHONPATH")
-    with house_on_path():
+    with project_on_path():
         assert os.environ["PYTHONPATH"] == str(HOUSE)
     assert "PYTHONPATH" not in os.environ
