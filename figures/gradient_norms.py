@@ -70,6 +70,7 @@ def draw_timestep_gradients(layers: Layers, title: str) -> "Figure":
         _plot(left, hidden, alpha, width)
         _plot(right, {f"{label}, step {step}": line for label, line in _lines(layers, step).items()}, alpha, width)
     left.set_ylim(bottom=0)
+    _count_steps(left)
     left.set_xlabel("time t")
     left.set_ylabel("‖h_t‖ of a batch")
     _run_backwards(right, [line for step in moments for line in _lines(layers, step).values()])
@@ -152,7 +153,7 @@ def _plot(axes: "Axes", lines: Mapping[str, Line], alpha: float, width: float) -
 
 def _run_backwards(axes: "Axes", lines: Sequence[Line]) -> None:
     """A logarithmic axis that shows every gradient, a bound as far as there is room, and time from the last step on."""
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+    from matplotlib.ticker import LogLocator, NullLocator
 
     bounds, measured = (
         [value for values, _, style in lines for value in values if 0 < value < math.inf and (style == ":") == dotted]
@@ -166,4 +167,11 @@ def _run_backwards(axes: "Axes", lines: Sequence[Line]) -> None:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_locator(NullLocator())  # they take half of the time to draw
     axes.set_xlim(max(len(values) for values, _, _ in lines) + 0.5, 0.5)
+    _count_steps(axes)
+
+
+def _count_steps(axes: "Axes") -> None:
+    """Ticks of the horizontal axis at whole time steps alone."""
+    from matplotlib.ticker import MaxNLocator
+
     axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))

@@ -45,6 +45,7 @@ def draw_superposition(weights: Mapping[str, Sequence[Tensor]], kept: Mapping[st
     for axes in (left, right):
         axes.set_xticks(range(len(weights)), weights if len(weights) > 1 else [""], fontsize=8)
         axes.set_ylim(bottom=0)
+        axes.margins(x=0.15)
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=8)
