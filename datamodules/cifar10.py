@@ -80,7 +80,7 @@ class CIFAR10DataModule(InMemoryDataModule):
             ) from error
 
     def load(self, training: bool) -> dict[str, ByteImages]:
-        read = [read_records(content, name) for name, content in self._contents(training).items()]
+        read = [read_records(content, name) for name, content in self._read_files(training).items()]
         images, labels = (torch.cat(tensors) for tensors in zip(*read, strict=True))
         if not training:
             return {"test": ByteImages(images, labels, flatten=self.flatten)}
@@ -90,7 +90,7 @@ class CIFAR10DataModule(InMemoryDataModule):
             for split, part in zip(("train", "val"), parts, strict=True)
         }
 
-    def _contents(self, training: bool) -> dict[str, bytes]:
+    def _read_files(self, training: bool) -> dict[str, bytes]:
         """What is in each file, by what the file is called in a message."""
         names, folder = FILES["train" if training else "test"], self.root / FOLDER
         if not folder.is_dir():

@@ -89,3 +89,19 @@ def write_classes(root: Path, counts: dict[str, int], size: tuple[int, int] = (8
         (root / name).mkdir(parents=True, exist_ok=True)
         for number in range(count):
             write_png(root / name / f"{number}.png", rng.integers(256, size=size))
+
+
+def write_cifar10(root: Path, per_file: int = 4) -> Path:
+    """Write ``cifar-10-batches-bin/*.bin``: in each file so many records of a label and noise.
+
+    Returns:
+        the folder of the files
+    """
+    rng = np.random.default_rng(0)
+    folder = root / "cifar-10-batches-bin"
+    folder.mkdir(parents=True)
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
+        records = rng.integers(256, size=(per_file, 3073))
+        records[:, 0] %= 10
+        (folder / f"{name}.bin").write_bytes(records.astype(np.uint8).tobytes())
+    return folder
