@@ -16,8 +16,8 @@ import torch
 
 from figures import HANDOUT_TREE, HANDOUT_WORDS, draw_search_tree, step_of_tree
 from lab.errors import LabError
+from lab.experiments.grids import read_grid
 from lab.files import written_whole
-from lab.grids import read_grid
 from lab.machine import machine
 from lab.parser import Parser
 from lab.reports.collect import Finished, read_finished, update_results, write_tables

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
 from datamodules import GaussianDataModule
 from lab.commands.main import main as train
-from lab.grids import Cell, Grid, read_grid
+from lab.experiments.grids import Cell, Grid, read_grid
 from lit_models import LitAutoencoder
 from nets import Autoencoder, GaussianNoise, RandomMask
 

@@ -2,9 +2,12 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 HOUSE = Path(__file__).resolve().parent.parent  # the root of the repository
 
@@ -31,3 +34,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    """Write plain values as YAML, in their order."""
+    with written_whole(path) as part:
+        part.write_text(yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False), encoding="utf-8")

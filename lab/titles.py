@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from lab.config_files import owner_of
-from lab.run_folder import run_dir
+from lab.run_folder import RunFolder, run_dir
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -23,7 +22,7 @@ def data_name(trainer: "Trainer") -> str:
 def title_of(trainer: "Trainer") -> str:
     """The run and its data, such as "gcn_cora on CiteSeer": data may be others than a config's name says."""
     folder = run_dir(trainer)
-    return " on ".join(filter(None, (owner_of(folder).parent.name if folder else "", data_name(trainer))))
+    return " on ".join(filter(None, (RunFolder(folder).name if folder else "", data_name(trainer))))
 
 
 def replicas_of(pl_module: "LightningModule", shown: Literal["first", "mean", "all"]) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from lab.grids import Grid
-from lab.overrides import values_of
+from lab.experiments.grids import Grid
+from lab.experiments.variants import values_of
 
 NOISE = {"class_path": "nets.GaussianNoise", "init_args": {"std": 0.5}}
 SMALL, LARGE = {"model.net.hidden_dims": [5]}, {"model.net.hidden_dims": [256, 10]}

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from running import ROOT, Lab
 
-from lab.grids import Cell
+from lab.experiments.grids import Cell
 from lab.sweeps.main import main
 
 QUICK = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 2, "trainer.logger": False, "trainer.callbacks": []}

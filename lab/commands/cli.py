@@ -13,25 +13,24 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lab.commands.command_line import CommandLine
 from lab.commands.dropped_keys import dropped_keys
+from lab.commands.ending import tell_result, tell_stop
 from lab.commands.void_flags import refuse_void
 from lab.commands.watchers import best_mode, contradictions, parse
-from lab.config_files import read_config
 from lab.directions import MONITOR
 from lab.errors import LabError
-from lab.run_folder import drop_if_empty, new_run_dir, run_of_checkpoint
+from lab.evaluation.predictions import PredictionsFile
+from lab.evaluation.results import results_folder, tell_results
+from lab.run_folder import RunFolder, drop_if_empty, new_run_dir
 from lab.training.callback_rules import check_callbacks, has_bar
 from lab.training.checkpoint_callback import SparingCheckpoint
 from lab.training.duration import FitTimer
 from lab.training.early_stopping import EarlyStoppingResume
-from lab.training.ending import tell_result, tell_stop
 from lab.training.exact_resume import ExactResume
 from lab.training.guards import EpochLines, FiniteLoss, ProgressBar, ResumableStop
 from lab.training.lightning_internals import CommandBase
 from lab.training.loading import load_checkpoint
 from lab.training.loggers import loggers_of, name_project
-from lab.training.predictions import PredictionsFile
 from lab.training.requeue import requeued_checkpoint
-from lab.training.results import results_folder, tell_results
 from lab.training.resume_target import checkpoint_path, compare_models, refuse_resplit, refuse_restored, saved_model
 from lab.training.signals import AgreedStop, CtrlC
 from lab.training.trainer import LabTrainer, SaveConfig, rank, rank_zero_print
@@ -110,9 +109,8 @@ class LabCLI(CommandBase):
             set(checkpoint),
             saved_model(checkpoint),
         )
-        run = run_of_checkpoint(path)
-        same = run is not None and run.parent.name == self.run_name
-        config = read_config(run) if same else {}
+        run = RunFolder.of_checkpoint(path)
+        config = run.config if run is not None and run.name == self.run_name else {}
         data = config.get("data")
         if model is None and data is None:
             return
@@ -134,7 +132,8 @@ class LabCLI(CommandBase):
         inherited = os.environ.get("ARCHLAB_RUN_DIR") if "LOCAL_RANK" in os.environ else None
         if inherited:  # this is another process of a run that is under way
             return Path(inherited)
-        run = run_of_checkpoint(checkpoint) if checkpoint else None
+        begun = RunFolder.of_checkpoint(checkpoint) if checkpoint else None
+        run = begun.path if begun else None
         resumes = command != "fit" or (checkpoint is not None and checkpoint.name == "last.ckpt")
         if run is None or not resumes:
             run = new_run_dir(root, self.run_name) if rank() == 0 else root / self.run_name / "another_process"

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.config_files import check_config, config_file
+from lab.config_files import check_config, from_cli, load_config_file
 from lab.directions import followed_mode
 from lab.errors import LabError, nearest
-from lab.overrides import read_word
 from lab.training.requeue import slurm_job
 
 COMMANDS = ("fit", "validate", "test", "predict", "download")
@@ -100,13 +99,13 @@ class CommandLine:
         for word in words:
             key, equals, value = word.removeprefix("--").partition("=")
             value = value if equals else next(words, "")
-            values[key] = read_word(value)
+            values[key] = from_cli(value)
         return {"configs": self.configs, "values": values, **slurm_job()}
 
     @property
     def followed_mode(self) -> list[str]:
         """What is typed behind it all where ``monitor_mode`` follows the name of the metric; nothing elsewhere."""
-        mode = followed_mode([*map(config_file, self.configs), self.typed["values"]]) if self.subcommand else None
+        mode = followed_mode([*map(load_config_file, self.configs), self.typed["values"]]) if self.subcommand else None
         return [f"--monitor_mode={mode}"] if mode else []
 
     def run_name(self, config: Any) -> str:

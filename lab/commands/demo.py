@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from lab.printed_commands import command_line
-from lab.run_folder import read_metrics, run_versions
+from lab.run_folder import runs_of
 
 CONFIG = "configs/vit_digits.yaml"
 
@@ -23,9 +23,9 @@ def main() -> int:
         if status := _wait(subprocess.Popen(words)):
             return status
     seconds = time.perf_counter() - started
-    _, run = next(run_versions(Path("runs"), Path(CONFIG).stem))
+    run = runs_of(Path("runs"), Path(CONFIG).stem)[0]
     table = Table(show_header=False, title="A vision transformer reads handwritten digits")
-    table.add_row("test accuracy", f"{read_metrics(run)['test/acc'][1][-1]:.4f}")
+    table.add_row("test accuracy", f"{run.metrics['test/acc'][1][-1]:.4f}")
     table.add_row("wall-clock of fit and test", f"{seconds:.1f} s")
     table.add_row("run folder", str(run))
     for picture in sorted((run / "figures").glob("*.png")):

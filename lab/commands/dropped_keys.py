@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lab.commands.command_line import CommandLine
-from lab.config_files import config_file
-from lab.overrides import values_of
+from lab.config_files import load_config_file, values_of
 
 
 def dropped_keys(command_line: CommandLine, config: Mapping[str, Any]) -> list[str]:
@@ -23,7 +22,7 @@ def dropped_keys(command_line: CommandLine, config: Mapping[str, Any]) -> list[s
     plain = {re.sub(r"\.(init_args|class_path|dict_kwargs)(?=\.|$)", "", key).rstrip("+"): typed[key] for key in typed}
     final = dict(_flat(values_of(dict(config))))
     dropped: dict[str, dict[str, None]] = defaultdict(dict)
-    for layer in (*map(config_file, command_line.configs), plain):
+    for layer in (*map(load_config_file, command_line.configs), plain):
         for key, _ in _flat(values_of(layer)):
             parent = next((part for part in _parents(key) if part in final), None)
             if key not in final and parent is not None and isinstance(final[parent], str):

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab.config_files import owner_of, read_config
+from lab.experiments.grids import FIRST, Grid
+from lab.experiments.references import reference_of
+from lab.experiments.variants import Variant
 from lab.files import written_whole
-from lab.grids import FIRST, Grid
 from lab.machine import machine
-from lab.overrides import Variant
-from lab.references import reference_of
 from lab.reports.grid_tables import grid_study
 from lab.reports.merging import merge
-from lab.reports.reading import readable, whole_run
+from lab.reports.reading import complete_run, readable
 from lab.reports.rendering import PAGES, write_rendered
 from lab.reports.results import (
     ExperimentResult,
@@ -31,7 +30,7 @@ from lab.reports.studies import (
     replica_values,
     score_name,
 )
-from lab.run_folder import evaluations_of, fit_minutes, read_metrics
+from lab.run_folder import RunFolder, fit_minutes
 
 COLUMNS = ("study", "row", "column", "metric", "label", "mean", "std", "count", "best", "reference_value", "reference")
 
@@ -47,9 +46,9 @@ class Finished:
         results: for the configs of grids, the first metric of their grid and what it is called.
     """
 
-    tested: list[Path]
+    tested: list[RunFolder]
     grids: list[Study]
-    others: list[Path]
+    others: list[RunFolder]
     results: dict[str, tuple[str, str]]
 
     @property
@@ -62,7 +61,7 @@ class Finished:
         return self.grids + experiment_studies(self.tested) + tried
 
 
-def read_finished(runs: Sequence[Path], root: Path, grids: Sequence[Grid] = ()) -> Finished:
+def read_finished(runs: Sequence[RunFolder], root: Path, grids: Sequence[Grid] = ()) -> Finished:
     """Read what was measured.
 
     Args:
@@ -73,11 +72,11 @@ def read_finished(runs: Sequence[Path], root: Path, grids: Sequence[Grid] = ()) 
     """
     studies = [study for grid in grids if (study := grid_study(grid, root))]
     results = {cell.name: _first_metric(grid) for grid in grids for cell in grid.cells}
-    used = {run.resolve() for of in studies for run in of.all_runs}
-    folders = [folder for run in runs for folder in (run, *evaluations_of(run))]
-    others = [run for run in folders if (run / "metrics.csv").is_file() and run.resolve() not in used]
-    tested = [run for run in others if readable(whole_run, run) and score_name([run])]
-    outside = [run for run in tested if owner_of(run).parent.name not in results]
+    used = {run.path.resolve() for of in studies for run in of.all_runs}
+    folders = [folder for run in runs for folder in (run, *run.evaluations)]
+    others = [run for run in folders if run.has_metrics and run.path.resolve() not in used]
+    tested = [run for run in others if readable(complete_run, run) and score_name([run])]
+    outside = [run for run in tested if run.name not in results]
     return Finished(outside, studies, [run for run in tested if run not in outside], results)
 
 
@@ -138,9 +137,9 @@ def write_tables(studies: Sequence[Study], path: Path) -> None:
                 writer.writerow([*about, *measured, "" if held is None else held, reference])
 
 
-def _row(variant: Variant, folders: list[Path]) -> ExperimentResult:
+def _row(variant: Variant, folders: list[RunFolder]) -> ExperimentResult:
     score = score_name(folders)
-    repeats = {run: values for run in folders if (values := replica_values(read_metrics(run), score))}
+    repeats = {run: values for run in folders if (values := replica_values(run.metrics, score))}
     runs = sorted(repeats, key=_first_seed)
     values = tuple(values[-1] for run in runs for _, values in repeats[run])
     seeds = tuple(_first_seed(run) + replica for run in runs for replica in range(len(repeats[run])))
@@ -158,8 +157,8 @@ def grid_result(study: Study) -> GridResult:
     )  # fmt: skip
 
 
-def _first_seed(run: Path) -> int:
-    return int(read_config(run).get("seed_everything") or 0)
+def _first_seed(run: RunFolder) -> int:
+    return int(run.config.get("seed_everything") or 0)
 
 
 def _first_metric(grid: Grid) -> tuple[str, str]:

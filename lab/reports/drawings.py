@@ -1,7 +1,6 @@
 """Figures that compare the experiments of a study: their curves over training, and their results side by side."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -17,13 +16,13 @@ from figures import (
     draw_superposition,
     gradients_of,
 )
-from lab import load_run, read_metrics
-from lab.config_files import read_config
+from lab import load_run
 from lab.errors import LabError
-from lab.grids import Grid
-from lab.overrides import variants_of
+from lab.experiments.grids import Grid
+from lab.experiments.variants import variants_of
 from lab.reconstruct import reconstruct
 from lab.reports.studies import Study, replica_values
+from lab.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,13 +41,13 @@ class Drawing(NamedTuple):
     figure: "Figure"
 
 
-def draw_saturation(runs: Sequence[Path]) -> list[Drawing]:
+def draw_saturation(runs: Sequence[RunFolder]) -> list[Drawing]:
     """Draw what the factor 1/√D does to attention, from the newest tested run with it and the newest without."""
     columns = {}
     for name in WITH_AND_WITHOUT_SCALE:
-        repeats = [run for run in runs if run.parent.name == name and (run / "metrics.csv").is_file()]
+        repeats = [run for run in runs if run.name == name and run.has_metrics]
         for run, variant in zip(reversed(repeats), reversed(variants_of(repeats)), strict=True):
-            metrics = read_metrics(run)
+            metrics = run.metrics
             if variant.label == name and "test/acc" in metrics and any(key.startswith("attention/") for key in metrics):
                 columns[f"{name}: test accuracy {metrics['test/acc'][1][-1]:.4f}"] = metrics
                 break
@@ -69,7 +68,7 @@ def draw_curves(study: Study, metric: str, label: str) -> "Figure | None":
     grouped = all(line for _, _, line in names) and all(of_group == lines[0] for of_group in lines)
     for (row, column), runs in study.runs.items():
         group, _, line = row.partition(", ") if grouped else ("", "", row)
-        curves = [curve for run in runs for curve in replica_values(read_metrics(run), metric)]
+        curves = [curve for run in runs for curve in replica_values(run.metrics, metric)]
         if curves and set.intersection(*(set(steps) for steps, _ in curves)):
             panels.setdefault(", ".join(filter(None, (group, column))), {})[line] = curves
     return draw_repeats(panels, label) if panels else None
@@ -78,7 +77,7 @@ def draw_curves(study: Study, metric: str, label: str) -> "Figure | None":
 def curves_of(study: Study, grid: Grid | None) -> list[Drawing]:
     """The curves that a grid asks for; of another study those of the monitored metric, for the page alone."""
     asked = dict(grid.curves) if grid else {}
-    monitored = read_config(study.all_runs[0]).get("monitor", "val/loss")
+    monitored = study.all_runs[0].config.get("monitor", "val/loss")
     drawings = []
     for metric, label in (asked or {monitored: monitored}).items():
         if figure := draw_curves(study, metric, label):
@@ -92,7 +91,7 @@ def draw_reconstructions_of(study: Study) -> list[Drawing]:
     blocks: dict[str, dict[str, torch.Tensor]] = {}
     for (row, column), runs in study.runs.items():
         for run in runs[:1]:
-            task, data = load_run(run)
+            task, data = load_run(run.path)
             data.setup("test")
             with torch.no_grad(), torch.random.fork_rng():
                 rows, _ = reconstruct(task, data.datasets["test"].tensors[0][:SHOWN], SHOWN)
@@ -108,8 +107,8 @@ def draw_superposition_of(study: Study) -> list[Drawing]:
     weights, kept = {}, {}
     for (row, _), runs in study.runs.items():
         for run in runs:
-            task, _ = load_run(run)
-            metrics = read_metrics(run)
+            task, _ = load_run(run.path)
+            metrics = run.metrics
             logged = [[values[-1] for _, values in replica_values(metrics, name)] for name in ("test/loss", *KEPT)]
             of_replicas = zip(zip(*logged, strict=True), task.replicas(), strict=True)
             ordered = sorted(of_replicas, key=lambda pair: pair[0][0])
@@ -125,7 +124,7 @@ def draw_gradient_flow_of(study: Study) -> list[Drawing]:
     columns = list(dict.fromkeys(column for _, column in study.runs))
     for (row, column), runs in study.runs.items():
         for run in runs[:1]:
-            norms = gradients_of(read_metrics(run))[1]["grad_norm"]
+            norms = gradients_of(run.metrics)[1]["grad_norm"]
             colour = f"C{columns.index(column)}"
             for when, style, step in (("at the start", "-", min(norms)), ("trained", "--", max(norms))):
                 ratios = [norm / (norms[step][-1] or 1.0) for norm in norms[step]]
@@ -140,7 +139,7 @@ def draw_distortions_of(study: Study) -> list[Drawing]:
     by_column: dict[str, dict[str, dict[str, list]]] = {}
     for (row, column), runs in study.runs.items():
         for run in runs:
-            for distortion, curve in distortion_curves_of(read_metrics(run)).items():
+            for distortion, curve in distortion_curves_of(run.metrics).items():
                 by_column.setdefault(column, {}).setdefault(distortion, {}).setdefault(row, []).append(curve)
     drawings = []
     for column, panels in by_column.items():
@@ -155,7 +154,7 @@ def draw_crop_of(study: Study) -> list[Drawing]:
     predictions = {}
     for (row, _), runs in study.runs.items():
         for run in runs[:1]:
-            task, data = load_run(run)
+            task, data = load_run(run.path)
             data.setup("test")
             image, mask = data.datasets["test"][0]
             with torch.no_grad():

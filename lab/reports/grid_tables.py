@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab.grids import FIRST, Grid
+from lab.experiments.grids import FIRST, Grid
 from lab.printed_commands import command_line
 from lab.reports.significance import compare_means
 from lab.reports.studies import Logged, Measured, Study, references_of, replica_values, with_best
-from lab.run_folder import read_metrics
+from lab.run_folder import RunFolder
 
 
 def grid_study(grid: Grid, root: Path) -> Study | None:
@@ -19,7 +19,7 @@ def grid_study(grid: Grid, root: Path) -> Study | None:
         grid: the grid.
         root: the folder of all runs.
     """
-    runs = {(cell.row, cell.column): list(grid.runs(cell, root).values()) for cell in grid.cells}
+    runs = {key: list(found.values()) for key, found in grid.finished_runs(root).items()}
     if not any(runs.values()):
         return None
     rows = [_row(grid, row, runs) for row in grid.rows]
@@ -31,8 +31,8 @@ def grid_study(grid: Grid, root: Path) -> Study | None:
     return Study(name, grid.title, with_best(rows, runs), runs, reference, command, notes, first, each)
 
 
-def _row(grid: Grid, row: str, runs: Mapping[tuple[str, str], list[Path]]) -> list[Measured]:
-    metrics = {column: [read_metrics(run) for run in runs[row, column]] for column in grid.columns}
+def _row(grid: Grid, row: str, runs: Mapping[tuple[str, str], list[RunFolder]]) -> list[Measured]:
+    metrics = {column: [run.metrics for run in runs[row, column]] for column in grid.columns}
     of_row = metrics[next(iter(grid.columns))]
     cells = [Measured(row, None, name, label, values_of_runs(of_row, name)) for name, label in grid.references.items()]
     return cells + [

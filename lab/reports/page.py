@@ -10,7 +10,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.config_files import read_config
 from lab.errors import LabError
 from lab.machine import machine
 from lab.reports.differences import differences
@@ -20,7 +19,7 @@ from lab.reports.reading import readable
 from lab.reports.rendering import write_rendered
 from lab.reports.statistics import Summary
 from lab.reports.studies import Measured, Study, best_experiment, cell_name
-from lab.run_folder import fit_minutes, read_metrics
+from lab.run_folder import RunFolder, fit_minutes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,8 +79,8 @@ class Chapter:
             {
                 "experiment": cell_name(*key),
                 "folder": str(run),
-                "score": Summary.of(values_of_runs([read_metrics(run)], metric)).text if metric else "–",
-                "seed": read_config(run).get("seed_everything", "–"),
+                "score": Summary.of(values_of_runs([run.metrics], metric)).text if metric else "–",
+                "seed": run.config.get("seed_everything", "–"),
                 "minutes": fit_minutes([run]),
                 "version": _version(run),
             }
@@ -142,7 +141,7 @@ def _budget(file: Path) -> dict[str, Any]:
     return {"name": file.stem, "machine": on, "outcomes": outcomes, "told": told}
 
 
-def _version(run: Path) -> str:
+def _version(run: RunFolder) -> str:
     """The version of Lightning that the first line of a run's config tells."""
     path = run / "config.yaml"
     first = path.read_text(encoding="utf-8").partition("\n")[0] if path.is_file() else ""

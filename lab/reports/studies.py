@@ -8,13 +8,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from lab.config_files import owner_of, read_config, read_evaluation
+from lab.config_files import values_of
 from lab.directions import more_is_better
-from lab.overrides import Variant, values_of, variants_of
-from lab.references import reference_of
-from lab.repeats import read_data
+from lab.experiments.references import reference_of
+from lab.experiments.variants import Variant, variants_of
 from lab.reports.statistics import Summary
-from lab.run_folder import read_metrics, score_metric
+from lab.run_folder import RunFolder, score_metric
 
 # The result of an experiment, the first that its runs have: its name and its digits. What a config states as its
 # reference is of this metric; for the configs of a grid it is of the grid's first one.
@@ -82,7 +81,7 @@ class Study:
     name: str
     title: str
     rows: list[list[Measured]]
-    runs: Mapping[tuple[str, str], list[Path]]
+    runs: Mapping[tuple[str, str], list[RunFolder]]
     reference: str
     command: str
     notes: list[str] = field(default_factory=list)
@@ -94,7 +93,7 @@ class Study:
         return self.references.get((cell.row, cell.column or ""), self.reference)
 
     @property
-    def all_runs(self) -> list[Path]:
+    def all_runs(self) -> list[RunFolder]:
         return [run for runs in self.runs.values() for run in runs]
 
     @property
@@ -142,7 +141,7 @@ def replica_values(metrics: Logged, name: str) -> list[tuple[list[int], list[flo
     return each or [metrics[name] for name in [name] if name in metrics]
 
 
-def with_best(rows: list[list[Measured]], runs: Mapping[tuple[str, str], list[Path]]) -> list[list[Measured]]:
+def with_best(rows: list[list[Measured]], runs: Mapping[tuple[str, str], list[RunFolder]]) -> list[list[Measured]]:
     """Mark the best of each column among rows with at least two repeats on the same data; a row alone is not best."""
     data = {cell: _data_of(folders[0]) for cell, folders in runs.items() if folders}
     marked = [list(row) for row in rows]
@@ -161,40 +160,34 @@ def with_best(rows: list[list[Measured]], runs: Mapping[tuple[str, str], list[Pa
     return marked
 
 
-def score_name(runs: Sequence[Path], first: str = "") -> str | None:
+def score_name(runs: Sequence[RunFolder], first: str = "") -> str | None:
     """The metric that is the result of runs of one config, or None where none of them was tested.
 
     Args:
         runs: run folders.
         first: a metric that is taken where one of them has it, before those of ``SCORES``.
     """
-    measured = {name: None for run in runs for name in read_metrics(run)}
-    monitor = str(read_config(runs[0]).get("monitor", ""))
-    return score_metric(measured, monitor, [first, *SCORES])
+    measured = {name: None for run in runs for name in run.metrics}
+    return score_metric(measured, runs[0].monitor, [first, *SCORES])
 
 
-def repeats_of(runs: Iterable[Path]) -> dict[Variant, list[Path]]:
+def repeats_of(runs: Iterable[RunFolder]) -> dict[Variant, list[RunFolder]]:
     """The runs by the name of their config and what was typed beside it, what the config states first.
 
     Of several runs with the same seeds the last counts: the same run twice is no repeat.
     """
-    by_name: dict[str, list[Path]] = {}
+    by_name: dict[str, list[RunFolder]] = {}
     for run in runs:
-        by_name.setdefault(owner_of(run).parent.name, []).append(run)
-    groups: dict[Variant, list[Path]] = {}
+        by_name.setdefault(run.name, []).append(run)
+    groups: dict[Variant, list[RunFolder]] = {}
     for folders in by_name.values():
         for folder, variant in zip(folders, variants_of(folders), strict=True):
             groups.setdefault(variant, []).append(folder)
     order = sorted(groups, key=lambda of: (of.name, not of.is_usual, of.config, of.overrides, of.evaluation))
-    return {variant: list({_seeds(run): run for run in groups[variant]}.values()) for variant in order}
+    return {variant: list({run.seeds: run for run in groups[variant]}.values()) for variant in order}
 
 
-def _seeds(run: Path) -> tuple[Any, Any]:
-    config = read_config(run)
-    return config.get("seed_everything"), values_of(config).get("data.seed")
-
-
-def experiment_studies(runs: Sequence[Path], results: Mapping[str, tuple[str, str]] | None = None) -> list[Study]:
+def experiment_studies(runs: Sequence[RunFolder], results: Mapping[str, tuple[str, str]] | None = None) -> list[Study]:
     """A study of every config with tested runs, a row for each set of values that were typed beside it.
 
     Args:
@@ -202,13 +195,13 @@ def experiment_studies(runs: Sequence[Path], results: Mapping[str, tuple[str, st
         results: by the name of a config, the metric that is its result, and what that is called in a table; for the
             others it is the first of ``SCORES``, or that of the test which its monitor or its metrics suggest.
     """
-    of_name: dict[str, dict[Variant, list[Path]]] = {}
+    of_name: dict[str, dict[Variant, list[RunFolder]]] = {}
     for variant, folders in repeats_of(runs).items():
         of_name.setdefault(variant.name, {})[variant] = folders
     return [_study(name, variants, (results or {}).get(name)) for name, variants in of_name.items()]
 
 
-def references_of(runs: Mapping[tuple[str, str], list[Path]]) -> tuple[str, dict[tuple[str, str], str]]:
+def references_of(runs: Mapping[tuple[str, str], list[RunFolder]]) -> tuple[str, dict[tuple[str, str], str]]:
     """What a study is held against, and what each of its experiments is; "–" stands for nothing.
 
     Where they are held against different things, the study says which experiment against which.
@@ -226,7 +219,7 @@ def references_of(runs: Mapping[tuple[str, str], list[Path]]) -> tuple[str, dict
     return "; ".join(f"{text} ({', '.join(names)})" for text, names in stated.items()) or "–", each
 
 
-def _study(name: str, variants: Mapping[Variant, list[Path]], result: tuple[str, str] | None) -> Study:
+def _study(name: str, variants: Mapping[Variant, list[RunFolder]], result: tuple[str, str] | None) -> Study:
     first, everything = next(iter(variants)), [run for folders in variants.values() for run in folders]
     metric = score_name(everything, result[0] if result else "")
     label = result[1] if result and metric == result[0] else SCORES.get(metric, (metric,))[0]
@@ -253,15 +246,15 @@ def _description(config: str) -> list[str]:
     return [comment] if comment else []
 
 
-def _measured(row: str, metric: str, label: str, folders: list[Path]) -> Measured:
-    values = [of[-1] for folder in folders for _, of in replica_values(read_metrics(folder), metric)]
+def _measured(row: str, metric: str, label: str, folders: list[RunFolder]) -> Measured:
+    values = [of[-1] for folder in folders for _, of in replica_values(folder.metrics, metric)]
     return Measured(row, "", metric, label, tuple(values))
 
 
-def _data_of(run: Path) -> str:
+def _data_of(run: RunFolder) -> str:
     """What data a run was measured on, but for its seed, its place and its batches."""
-    values: dict[str, Any] = values_of({"data": read_config(run).get("data") or {}})
-    values |= {f"data.{key}": value for key, value in read_evaluation(run).items()}
-    values["data.files"] = read_data(run).get("fingerprint")
+    values: dict[str, Any] = values_of({"data": run.config.get("data") or {}})
+    values |= {f"data.{key}": value for key, value in run.evaluation.items()}
+    values["data.files"] = run.data.get("fingerprint")
     free = ("data.seed", "data.root", "data.batch_size", "data.eval_batch_size")
     return repr(sorted((key, repr(value)) for key, value in values.items() if key not in free))

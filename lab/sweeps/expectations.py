@@ -7,9 +7,8 @@ from typing import Any
 
 import yaml
 
-from lab.config_files import check_config
+from lab.config_files import check_config, to_cli
 from lab.errors import LabError, nearest
-from lab.overrides import typed
 
 KEYS = ("config", "overrides", "metric", "full", "reduced", "source", "data")
 BUDGET_KEYS = ("at_least", "at_most", "overrides")
@@ -53,7 +52,7 @@ class Experiment:
     def argv(self, root: Path) -> list[str]:
         """The arguments of ``train.py`` behind the command, for runs below a folder."""
         values = {**self.overrides, "trainer.default_root_dir": str(root)}
-        return ["--config", self.config, *(f"--{key}={typed(value)}" for key, value in values.items())]
+        return ["--config", self.config, *(f"--{key}={to_cli(value)}" for key, value in values.items())]
 
 
 def read_experiments(path: Path, full: bool) -> list[Experiment]:

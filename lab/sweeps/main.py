@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from lab.errors import LabError
+from lab.experiments.grids import FIRST, Cell, Grid, read_grid
 from lab.files import written_whole
-from lab.grids import FIRST, Cell, Grid, read_grid
 from lab.packages import ClassPaths
 from lab.parser import Parser
 from lab.printed_commands import command_line
@@ -67,8 +67,9 @@ def main(argv: Sequence[str]) -> int:
 def missing_runs(grid: Grid) -> list[tuple[Cell, int | None]]:
     """The cells and seeds of a grid without a finished run; the seed is None where the config's own is meant."""
     missing: list[tuple[Cell, int | None]] = []
+    finished = grid.finished_runs(ROOT)
     for cell in grid.cells:
-        done = grid.runs(cell, ROOT)
+        done = finished[cell.row, cell.column]
         missing += [(cell, seed) for seed in grid.seeds if seed not in done]
         missing += [] if grid.seeds or done else [(cell, None)]
     return missing

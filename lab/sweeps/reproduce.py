@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab.errors import LabError, nearest
+from lab.experiments.grids import FIRST
 from lab.files import written_whole
-from lab.grids import FIRST
 from lab.machine import machine
 from lab.parser import Parser
 from lab.printed_commands import command_line

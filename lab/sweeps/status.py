@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from lab.commands.command_line import CommandLine
 from lab.errors import LabError
-from lab.grids import is_as_stated
+from lab.experiments.grids import is_as_stated
+from lab.run_folder import RunFolder
 from lab.sweeps.process import has_slurm, is_alive
 from lab.training.requeue import begun_checkpoint
 
@@ -105,7 +106,7 @@ class RunStatus:
     def still_states(self, run: Path) -> bool:
         """Whether the config of the run still states what a run folder was started with."""
         line = self._command_line()
-        return line is not None and is_as_stated(line.configs[0], line.typed["values"], run)
+        return line is not None and is_as_stated(line.configs[0], line.typed["values"], RunFolder(run))
 
     def _begun_checkpoint(self) -> Path | None:
         """The ``last.ckpt`` of a run that was killed before it noted its run folder."""

@@ -11,10 +11,9 @@ from typing import Any
 import yaml
 
 from lab.commands.command_line import CommandLine
-from lab.config_files import check_config
+from lab.config_files import check_config, to_cli
 from lab.errors import LabError
-from lab.grids import Cell, Grid, refuse_unswept
-from lab.overrides import typed
+from lab.experiments.grids import Cell, Grid, refuse_unswept
 
 SEEDS = ("seed_everything", "data.seed")
 
@@ -39,7 +38,7 @@ def typed_grid(config: str, arguments: Sequence[str], seeds: str | None, classes
     if not swept and seeds is None:
         raise LabError("nothing is swept: add --grid key=value,value or --seeds 0..4.")
     cells = [dict(zip(swept, values, strict=True)) for values in itertools.product(*swept.values())]
-    rows = {", ".join(f"{key}={typed(value)}" for key, value in cell.items()): cell for cell in cells}
+    rows = {", ".join(f"{key}={to_cli(value)}" for key, value in cell.items()): cell for cell in cells}
     if len(rows) < len(cells):
         raise LabError(f"--grid states a value twice: {' '.join(arguments)}.")
     title = " × ".join([Path(config).stem, *swept])
@@ -67,7 +66,7 @@ def with_overrides(grid: Grid, arguments: Sequence[str], classes: Mapping[str, s
         return grid
     overrides = {key: value for key, (value,) in given.items()}
     columns = {name: {**column, **overrides} for name, column in grid.columns.items()}
-    title = ", ".join([grid.title, *(f"{key}={typed(value)}" for key, value in overrides.items())])
+    title = ", ".join([grid.title, *(f"{key}={to_cli(value)}" for key, value in overrides.items())])
     changed = replace(grid, title=title, columns=columns, exact=True)
     if _num_experiments(changed) < _num_experiments(grid):
         raise LabError(f"--set {' '.join(arguments)} makes cells of the grid {grid.path} equal, which sweeps that key.")

@@ -9,9 +9,8 @@ from pathlib import Path
 from types import FrameType
 from unittest.mock import patch  # restores os.environ
 
-from lab.config_files import read_config
 from lab.files import HOUSE
-from lab.run_folder import read_metrics, score_metric
+from lab.run_folder import RunFolder
 from lab.sweeps.folder import SweepFolder
 from lab.sweeps.status import State
 
@@ -112,9 +111,9 @@ def _as_train_py(argv: list[str]) -> Iterator[None]:
 
 def score_of(run_dir: Path, metric: str = "") -> str:
     """A metric of the test of a run, "test/acc 0.97", by default that of its monitor; empty without a test."""
-    measured = read_metrics(run_dir) if (run_dir / "metrics.csv").is_file() else {}
-    name = score_metric(measured, str(read_config(run_dir).get("monitor", "")), (metric,))
-    return f"{name} {measured[name][1][-1]:.4g}" if name else ""
+    run = RunFolder(run_dir)
+    name = run.score((metric,)) if run.has_metrics else None
+    return f"{name} {run.metrics[name][1][-1]:.4g}" if name else ""
 
 
 def last_line(log: Path) -> str:

@@ -1,11 +1,10 @@
 """How long training took, noted in the run folder."""
 
-import yaml
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 
-from lab.files import written_whole
-from lab.run_folder import DURATION, run_dir
+from lab.files import write_yaml
+from lab.run_folder import run_dir
 
 
 class FitTimer(Timer):
@@ -16,7 +15,5 @@ class FitTimer(Timer):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         folder = run_dir(trainer)
-        if folder is None or not trainer.is_global_zero:
-            return
-        with written_whole(folder / DURATION) as part:
-            part.write_text(yaml.safe_dump({"fit_seconds": round(self.time_elapsed("train"), 3)}), encoding="utf-8")
+        if folder is not None and trainer.is_global_zero:
+            write_yaml(folder / "duration.yaml", {"fit_seconds": round(self.time_elapsed("train"), 3)})

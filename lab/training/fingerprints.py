@@ -8,8 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from lab.config_files import values_of
 from lab.downloads import data_root
-from lab.overrides import values_of
+from lab.errors import LabError
+from lab.files import write_yaml
+from lab.run_folder import RunFolder
 
 READ = 1000  # files of which the first bytes are read, spread evenly; of all others the names and sizes count
 BYTES = 1 << 16
@@ -114,3 +117,20 @@ def _start(file: Path) -> bytes:
 
 def _is_packed(file: Path) -> bool:
     return file.suffix.lower() == ".gz"
+
+
+def note_data(run: Path, data: Mapping[str, Any]) -> None:
+    """Write what the data of a run hold, once.
+
+    Raises:
+        LabError: when a run that is resumed has noted that it had other data.
+    """
+    noted = RunFolder(run).data
+    known = noted.get("fingerprint") and data.get("fingerprint")
+    if known and noted["fingerprint"] != data["fingerprint"]:
+        raise LabError(
+            f"the files of data are others than those that {run} has trained on: give their place with --data.root, or "
+            f"leave --ckpt_path out and fit anew."
+        )
+    if not noted and not (run / "checkpoints" / "last.ckpt").is_file():  # else an older version has begun it
+        write_yaml(run / "data.yaml", data)

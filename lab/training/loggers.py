@@ -9,7 +9,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from lab.files import written_whole
-from lab.run_folder import whole_lines
+from lab.run_folder import complete_lines
 from lab.training.lightning_internals import RowsBase
 
 
@@ -124,7 +124,7 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, Any]], bool]:
     """The columns and rows of a file, and whether its last line is left out, which a killed process did not end."""
     if not path.is_file():
         return [], [], False
-    lines, torn = whole_lines(path)
+    lines, torn = complete_lines(path)
     rows = csv.DictReader(lines)
     return list(rows.fieldnames or []), [{key: row[key] for key in row if key and row[key]} for row in rows], torn
 

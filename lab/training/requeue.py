@@ -5,9 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lab.config_files import read_overrides
 from lab.errors import LabError
-from lab.run_folder import run_versions
+from lab.run_folder import runs_of
 
 
 def slurm_job() -> dict[str, str]:
@@ -41,11 +40,11 @@ def begun_checkpoint(root: Path, name: str, typed: dict[str, Any], since: float 
         typed: what ``overrides.yaml`` must hold.
         since: when the run began at the earliest, in seconds since 1970.
     """
-    for _, run in run_versions(root, name):
-        overrides, last = run / "overrides.yaml", run / "checkpoints" / "last.ckpt"
-        if overrides.is_file() and last.is_file() and overrides.stat().st_mtime >= since:
+    for run in runs_of(root, name):
+        overrides, last = run / "overrides.yaml", run.checkpoint("last")
+        if overrides.is_file() and last and overrides.stat().st_mtime >= since:
             with suppress(LabError):  # a damaged run is not the one
-                known = read_overrides(run)
+                known = run.overrides
                 if {**known, **typed} == known:
                     return last
     return None

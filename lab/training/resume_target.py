@@ -1,11 +1,12 @@
 """Checkpoints: which one is meant, whether it is one, and which model it holds."""
 
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
-from lab.run_folder import run_of_checkpoint, run_versions
+from lab.run_folder import RunFolder, runs_of
 
 LISTED = 3
 LENGTHS = ("total_steps", "epochs", "steps_per_epoch", "T_max", "total_iters", "milestones")  # as stated now they count
@@ -32,7 +33,7 @@ def checkpoint_path(command: str, given: str | None, root: Path, name: str, run:
         if not path.is_file():
             raise LabError(f"the checkpoint {given} does not exist: give a file, or one of the words best and last.")
         return path
-    runs = [run] if run else [folder for _, folder in run_versions(root, name)]
+    runs = [RunFolder(run)] if run else runs_of(root, name)
     found = newest_checkpoint(runs, given)
     if found is None and not (command == "fit" and given == "last"):
         other = newest_checkpoint(runs)
@@ -45,11 +46,10 @@ def checkpoint_path(command: str, given: str | None, root: Path, name: str, run:
     return found
 
 
-def newest_checkpoint(runs: list[Path], kind: str | None = None) -> Path | None:
+def newest_checkpoint(runs: Iterable[RunFolder], kind: str | None = None) -> Path | None:
     """The checkpoint of the first of some runs that has one: "best", "last", or when None the best if there is one."""
     kinds = [kind] if kind else ["best", "last"]
-    paths = (run / "checkpoints" / f"{name}.ckpt" for run in runs for name in kinds)
-    return next((path for path in paths if path.is_file()), None)
+    return next((path for run in runs for name in kinds if (path := run.checkpoint(name))), None)
 
 
 def saved_model(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
@@ -125,8 +125,8 @@ def compare_models(path: Path, saved: dict[str, Any], configured: dict[str, Any]
     listed = ", ".join(f"{key} {after[key]} (config: {before.get(key)})" for key in keys[:LISTED])
     if len(keys) > LISTED:
         listed += f" and {len(keys) - LISTED} more"
-    run = run_of_checkpoint(path)
-    foreign = run is not None and run.parent.name != run_name and any(key.startswith("net.") for key in keys)
+    run = RunFolder.of_checkpoint(path)
+    foreign = run is not None and run.name != run_name and any(key.startswith("net.") for key in keys)
     if foreign or {"class_path", "net.class_path"} & set(keys):
         hint = (
             f"use --config {shlex.quote(str(run / 'config.yaml'))}"

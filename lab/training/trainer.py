@@ -11,10 +11,10 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from lab.files import write_yaml
 from lab.run_folder import run_dir
 from lab.training.checkpoint_callback import WholeFiles
-from lab.training.evaluations import note, note_data
-from lab.training.fingerprints import describe_data
+from lab.training.fingerprints import describe_data, note_data
 from lab.training.lightning_internals import (
     PredictionLoop,
     filter_results,
@@ -88,7 +88,7 @@ class SaveConfig(SaveConfigCallback):
         if folder is None:
             return
         if not (folder / "overrides.yaml").exists():  # a resumed run is still what it was started as
-            note(folder, "overrides.yaml", self.overrides)
+            write_yaml(folder / "overrides.yaml", self.overrides)
         note_data(folder, describe_data(trainer.datamodule, self.data, trainer.world_size))
 
     def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 
 from datamodules import MembraneDataModule, OxfordPetDataModule, ShapesDataModule
 from datamodules.image_pairs import read_pairs
-from lab.training.predictions import PredictionsFile
+from lab.evaluation.predictions import PredictionsFile
 from lit_models import LitSegmenter
 from lit_models.mask_pictures import class_colors, mask_palette, to_mask, values_of_classes
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from result_samples import benchmark, experiment, results
 
-from lab.grids import Grid
+from lab.experiments.grids import Grid
 from lab.reports.collect import read_finished, update_results, write_tables
 from lab.reports.reading import all_runs
 from lab.reports.results import read_results, write_benchmark, write_results

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from grid_runs import NOISE, SMALL, a_run, config, grid, write_config
 
-from lab.grids import Grid
+from lab.experiments.grids import Grid
 from lab.reports.collect import grid_result
 from lab.reports.grid_tables import grid_study
 from lab.reports.rendering import rendered

@@ -8,7 +8,7 @@ import yaml
 from running import ROOT
 
 from lab.errors import LabError
-from lab.grids import FIRST
+from lab.experiments.grids import FIRST
 from lab.sweeps.expectations import Experiment, read_experiments
 
 FILE = ROOT / "configs" / "reproduce" / "experiments.yaml"

@@ -8,7 +8,7 @@ from grid_runs import NOISY, SMALL, a_run, config, grid, write_config
 from running import ROOT
 
 from lab.errors import LabError
-from lab.grids import Cell
+from lab.experiments.grids import Cell
 from lab.packages import ClassPaths
 from lab.sweeps.typed_grid import check_keys, read_seeds, read_values, typed_grid, with_overrides
 

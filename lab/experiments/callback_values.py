@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lab.config_files import typed, within
+from lab.config_files import is_part, to_cli
 
 OBSERVERS = {  # of Lightning's; those of callbacks/ leave training as it is too
     *("DeviceStatsMonitor", "LearningRateMonitor", "ModelCheckpoint", "ModelSummary", "ProgressBar"),
@@ -19,7 +19,7 @@ def entries(value: Any) -> list[Entry]:
     return [item if isinstance(item, dict) else {"class_path": item} for item in items if isinstance(item, str | dict)]
 
 
-def telling(value: Any, stated: Any = None) -> list[Entry]:
+def identifying_callbacks(value: Any, stated: Any = None) -> list[Entry]:
     """The callbacks that tell runs apart: all but observers, since nobody knows what those of other people do.
 
     Args:
@@ -30,7 +30,7 @@ def telling(value: Any, stated: Any = None) -> list[Entry]:
     return [entry for entry in entries(value) if not _observes(entry) and not any(_is(p, entry) for p in probes)]
 
 
-def callback_words(stated: Any, ran: Any, given: Any = None) -> list[str]:
+def callback_options(stated: Any, ran: Any, given: Any = None) -> list[str]:
     """What one types so that a config trains with the callbacks of a run; nothing where it does so by itself.
 
     Args:
@@ -38,15 +38,15 @@ def callback_words(stated: Any, ran: Any, given: Any = None) -> list[str]:
         ran: that of the run, with its defaults filled in.
         given: what was typed for it, a shorter way to say it.
     """
-    before = [entry for entry in telling(stated) if _name(entry) != PROBE]
-    after = telling(ran, stated)
+    before = [entry for entry in identifying_callbacks(stated) if _name(entry) != PROBE]
+    after = identifying_callbacks(ran, stated)
     kept = len(before) <= len(after) and all(map(_is, before, after))
     if kept and len(before) == len(after):
         return []
     short = [*(entry for entry in entries(stated) if entry.get("init_args")), *entries(given)]
     if not kept:
-        return [f"--trainer.callbacks={typed([_shortest(entry, short) for entry in after])}"]
-    return [f"--trainer.callbacks+={typed(_shortest(entry, short))}" for entry in after[len(before) :]]
+        return [f"--trainer.callbacks={to_cli([_shortest(entry, short) for entry in after])}"]
+    return [f"--trainer.callbacks+={to_cli(_shortest(entry, short))}" for entry in after[len(before) :]]
 
 
 def stated_callbacks(stated: Any, overrides: dict[str, Any]) -> Any:
@@ -68,7 +68,7 @@ def _name(entry: Entry) -> str:
 
 
 def _is(stated: Entry, ran: Entry) -> bool:
-    return _name(stated) == _name(ran) and within(stated.get("init_args") or {}, ran.get("init_args") or {})
+    return _name(stated) == _name(ran) and is_part(stated.get("init_args") or {}, ran.get("init_args") or {})
 
 
 def _shortest(entry: Entry, known: Sequence[Entry]) -> Entry:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.overrides import values_of
-from lab.references import reference_of
+from lab.experiments.references import reference_of
+from lab.experiments.variants import values_of
 
 STOP = {"class_path": "lightning.pytorch.callbacks.EarlyStopping", "init_args": {"monitor": "val/loss", "patience": 3}}
 STATED = {

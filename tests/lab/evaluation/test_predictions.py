@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lab.training.predictions import SHOWN, PredictionsFile
+from lab.evaluation.predictions import SHOWN, PredictionsFile
 from lit_models import LitImageClassifier
 
 WORDS = {"name": ["Ślusàrski", "O'Neill, Jr."], "probability": torch.tensor([0.25, 0.123456789]), "new": ["", "new"]}

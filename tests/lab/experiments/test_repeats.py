@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.repeats import data_notes, process_words, read_data
+from lab.experiments.repeats import data_notes, process_words, read_data
 
 
 @pytest.mark.parametrize(

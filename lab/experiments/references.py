@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lab.callback_values import callback_words
-from lab.config_files import config_file, read_config, read_evaluation
+from lab.config_files import load_config_file, values_of
 from lab.directions import MONITOR
-from lab.overrides import start_of, told_values, values_of
-from lab.repeats import read_data
+from lab.experiments.callback_values import callback_options
+from lab.experiments.variants import normalized_values, start_of
+from lab.run_folder import RunFolder
 
 # What changes no data that are tested on: their order, and how they are served and varied in training.
 SAME_DATA = re.compile(r"\.(batch_size|eval_batch_size|num_neighbors|augmentation(\..+)?|num_written|names)$")
@@ -25,20 +25,20 @@ class Reference(NamedTuple):
     why_none: str = ""
 
 
-def reference_of(folder: Path) -> Reference:
+def reference_of(folder: RunFolder) -> Reference:
     """What a result is held against: what was typed, else what its config states for these data and this selection.
 
     Args:
         folder: a run folder, or that of one of its evaluations.
     """
     start = start_of(folder)
-    if told := config_file(folder / "reference.yaml").get("reference") or start.typed.get("reference"):
+    if told := load_config_file(folder / "reference.yaml").get("reference") or start.typed.get("reference"):
         return Reference(str(told))
-    files = [config_file(file) for file in (start.config, *start.layers)]
+    files = [load_config_file(file) for file in (start.config, *start.layers)]
     last = max((number for number, file in enumerate(files) if file.get("reference")), default=None)
     told = files[last]["reference"] if last is not None else None
     if told is None and not Path(start.config).is_file():  # the file is gone, but the run was told
-        told = read_config(folder).get("reference")
+        told = folder.config.get("reference")
     if not told:
         return Reference("")
     about = {key: value for file in files[: (last or 0) + 1] for key, value in values_of(file).items()}
@@ -53,22 +53,22 @@ def changes_data(key: str) -> bool:
     return bool(is_data) and not SAME_DATA.search(key)
 
 
-def _others(folder: Path, about: dict[str, Any], start: Any) -> list[str]:
+def _others(folder: RunFolder, about: dict[str, Any], start: Any) -> list[str]:
     """The keys of data and selection in which a run is another than the files that state its reference."""
-    ran, stated = told_values(read_config(folder)), told_values({"monitor": MONITOR, **about})
+    ran, stated = normalized_values(folder.config), normalized_values({"monitor": MONITOR, **about})
     later = {**start.stated, **start.typed}  # as typed, or stated by files after the one that states the reference
     keys = {key for key, value in stated.items() if key in ran and ran[key] != value}
     keys |= {key for key in later.keys() - stated.keys() if ran.get(key) is not None}
     others = [key for key in sorted(keys) if changes_data(key) or SELECTION.match(key)]
-    data, root = read_data(folder), later.get("data.root")
+    data, root = folder.data, later.get("data.root")
     if root not in (None, about.get("data.root")) and data.get("fingerprint") not in (None, data.get("usual")):
         others.append("data.root")
     callbacks = ran.get("trainer.callbacks")
     known = about.get("trainer.callbacks") if Path(start.config).is_file() else callbacks
-    told = callback_words(known, callbacks) if "trainer.callbacks" in ran else []
+    told = callback_options(known, callbacks) if "trainer.callbacks" in ran else []
     return others + (["trainer.callbacks"] if told else [])
 
 
-def _of_evaluation(folder: Path) -> list[str]:
-    of = read_evaluation(folder)
+def _of_evaluation(folder: RunFolder) -> list[str]:
+    of = folder.evaluation
     return [*of.get("words", {}), *(["these files of data"] if of.get("data") else [])]

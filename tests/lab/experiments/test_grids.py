@@ -10,8 +10,8 @@ from grid_runs import CONTENT, LARGE, NOISE, NOISY, SMALL, a_run, config, grid, 
 from running import ROOT, Lab
 
 from lab.errors import LabError
-from lab.grids import Cell, Grid, is_as_stated, read_grid
-from lab.overrides import values_of
+from lab.experiments.grids import Cell, Grid, is_as_stated, read_grid
+from lab.experiments.variants import values_of
 
 GRIDS = sorted((ROOT / "configs" / "grids").glob("*.yaml"))
 

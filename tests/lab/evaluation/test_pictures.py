@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lab.training.pictures import is_pictures, write_pictures
+from lab.evaluation.pictures import is_pictures, write_pictures
 
 
 def random_bytes(*shape: int) -> Tensor:

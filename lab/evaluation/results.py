@@ -6,8 +6,10 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule
 
-from lab.references import reference_of
-from lab.training.evaluations import evaluation_folder, evaluation_of, note, why_another
+from lab.evaluation.evaluations import evaluation_folder, evaluation_of, why_another
+from lab.experiments.references import reference_of
+from lab.files import write_yaml
+from lab.run_folder import RunFolder
 from lab.training.fingerprints import fingerprint
 from lab.training.trainer import rank, rank_zero_print
 
@@ -33,10 +35,10 @@ def results_folder(
     if config["trainer"].get("fast_dev_run"):
         return run
     path, held = Path(checkpoint) if checkpoint else None, fingerprint(datamodule, config["data"])
-    evaluation = evaluation_of(command, run, path, config, typed, held)
-    folder = evaluation_folder(run, evaluation)
+    evaluation = evaluation_of(command, RunFolder(run), path, config, typed, held)
+    folder = evaluation_folder(RunFolder(run), evaluation)
     if evaluation and rank() == 0:
-        note(folder, "evaluation.yaml", evaluation)
+        write_yaml(folder / "evaluation.yaml", evaluation)
         rank_zero_print(why_another(folder, evaluation))
     return folder
 
@@ -45,8 +47,8 @@ def tell_results(folder: Path, typed: Mapping[str, Any]) -> None:
     """Print what a result is held against, and where it is; a reference that was typed is noted for the reports."""
     told = typed.get("reference")
     if told and folder.is_dir() and rank() == 0:
-        note(folder, "reference.yaml", {"reference": str(told)})
-    reference, why_none = reference_of(folder)
+        write_yaml(folder / "reference.yaml", {"reference": str(told)})
+    reference, why_none = reference_of(RunFolder(folder))
     if reference or why_none or told:
         rank_zero_print(f"Reference: {told or reference or why_none}")
     rank_zero_print(f"Run folder: {folder}")

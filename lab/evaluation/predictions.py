@@ -10,9 +10,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
+from lab.evaluation.pictures import is_pictures, write_pictures
 from lab.files import written_whole
 from lab.run_folder import run_dir
-from lab.training.pictures import is_pictures, write_pictures
 
 SHOWN = 40  # rows on the screen
 Cell = str | float | PurePosixPath

@@ -8,7 +8,7 @@ import yaml
 
 from lab.config_files import read_evaluation
 from lab.errors import LabError
-from lab.training.evaluations import evaluation_folder, evaluation_of, note, note_data, why_another
+from lab.evaluation.evaluations import evaluation_folder, evaluation_of, note, note_data, why_another
 
 DATA = {"class_path": "D", "init_args": {"name": "Cora", "split": "public", "seed": 0, "root": None, "batch_size": 4}}
 RAN = {

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from lab.errors import LabError
-from lab.training.notebook import load_or_train, load_run
+from lab.evaluation.notebook import load_or_train, load_run
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return SimpleNamespace(returncode=int(name != "vit_digits"))
 
     monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr("lab.training.notebook.load_run", lambda folder: folder)
+    monkeypatch.setattr("lab.evaluation.notebook.load_run", lambda folder: folder)
     return commands
 
 

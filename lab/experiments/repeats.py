@@ -2,21 +2,15 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from lab.config_files import config_file, owner_of
+from lab.run_folder import RunFolder
 
 PROCESSES = ("trainer.devices", "trainer.num_nodes")  # each process has a batch of its own
 SHOWN = 8  # digits of a fingerprint
 
 
-def read_data(run: Path) -> dict[str, Any]:
-    """What a run noted of its data in ``data.yaml``; empty for a run of before, of which that is not known."""
-    return config_file(owner_of(run) / "data.yaml")
-
-
-def process_words(run: Path, stated: Mapping[str, Any], ran: Mapping[str, Any]) -> list[str]:
+def process_options(run: RunFolder, stated: Mapping[str, Any], ran: Mapping[str, Any]) -> list[str]:
     """What one types for as many processes as a run had, where its config states others.
 
     Args:
@@ -24,7 +18,7 @@ def process_words(run: Path, stated: Mapping[str, Any], ran: Mapping[str, Any]) 
         stated: the values of its config files.
         ran: its own values.
     """
-    told = read_data(run).get("processes") or _count(ran)
+    told = run.data.get("processes") or _count(ran)
     if told is None or told == (_count(stated) or 1):
         return []
     nodes = ran.get(PROCESSES[1]) if isinstance(ran.get(PROCESSES[1]), int) else 1
@@ -33,7 +27,7 @@ def process_words(run: Path, stated: Mapping[str, Any], ran: Mapping[str, Any]) 
     return words + ([f"--trainer.strategy {shlex.quote(strategy)}"] if strategy != "auto" else [])
 
 
-def data_notes(runs: Sequence[Path], variants: Sequence[Any], roots: Sequence[Any]) -> list[str]:
+def data_notes(runs: Sequence[RunFolder], variants: Sequence[Any], roots: Sequence[Any]) -> list[str]:
     """For each run, what tells its files of data from those of the other runs of its variant; mostly nothing.
 
     The same files in another place are the same data. Where the place was typed and the files are not known to be those
@@ -44,7 +38,7 @@ def data_notes(runs: Sequence[Path], variants: Sequence[Any], roots: Sequence[An
         variants: what is typed for each, apart from its data.
         roots: the place of its data that was typed for each, or None.
     """
-    known = [read_data(run) for run in runs]
+    known = [run.data for run in runs]
     notes = []
     for data, variant, root in zip(known, variants, roots, strict=True):
         alike = [(of, at) for of, other, at in zip(known, variants, roots, strict=True) if other == variant]

@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from lab.callback_values import callback_words, stated_callbacks
-from lab.config_files import check_config, config_file, read_config, read_overrides, typed, within
+from lab.config_files import check_config, from_cli, is_part, load_config_file, to_cli, values_of
 from lab.errors import LabError, nearest
-from lab.overrides import FREE, read_word, values_of
-from lab.run_folder import read_metrics, run_versions
+from lab.experiments.callback_values import callback_options, stated_callbacks
+from lab.experiments.variants import NON_IDENTIFYING_KEYS
+from lab.run_folder import RunFolder, runs_of
 
 FIRST = "first "  # before a metric: its first value instead of its last
 UNSWEPT = {
@@ -49,12 +49,12 @@ class Cell:
     @property
     def as_read(self) -> dict[str, Any]:
         """The overrides as a run notes them, which reads what was typed: an empty word is null."""
-        return {key: read_word(typed(value)) for key, value in self.overrides.items()}
+        return {key: from_cli(to_cli(value)) for key, value in self.overrides.items()}
 
     def words(self, seed: int | None) -> list[str]:
         """What one would type behind the config."""
         seeds = {} if seed is None else {"seed_everything": seed, "data.seed": seed}
-        return [f"--{key}={typed(value)}" for key, value in {**self.overrides, **seeds}.items()]
+        return [f"--{key}={to_cli(value)}" for key, value in {**self.overrides, **seeds}.items()]
 
 
 @dataclass(frozen=True)
@@ -102,30 +102,47 @@ class Grid:
                 cells.append(Cell(row, column, overrides, overrides.pop("config", self.config)))
         return cells
 
-    def runs(self, cell: Cell, root: Path) -> dict[int, Path]:
-        """The newest finished run of a cell for each of its seeds."""
-        config = config_file(cell.config)
-        seeds = self.seeds or [_own_seed(config, cell.overrides)]
-        found: dict[int, Path] = {}
-        for _, run in reversed(list(run_versions(root, cell.name))):
-            with suppress(LabError):  # a damaged run is none; report.py tells of it
-                ran = read_config(run)
-                same = self._typed_alike(run, cell) and _states(config, cell.overrides, ran)
-                if same and ran.get("seed_everything") in seeds and self._finished(run):
-                    found[ran["seed_everything"]] = run
+    def finished_runs(self, root: Path) -> dict[tuple[str, str], dict[int, RunFolder]]:
+        """For each row and column the newest finished run of each seed; every run folder is read once."""
+        runs = {name: runs_of(root, name) for name in {cell.name for cell in self.cells}}
+        return {(cell.row, cell.column): self._finished(cell, runs[cell.name]) for cell in self.cells}
+
+    def _finished(self, cell: Cell, runs: Iterable[RunFolder]) -> dict[int, RunFolder]:
+        """The first of some runs for each seed of a cell that is finished."""
+        found: dict[int, RunFolder] = {}
+        seeds = self.seeds or [_own_seed(load_config_file(cell.config), cell.overrides)]
+        for run in runs:
+            with suppress(LabError):  # a damaged run is none; report.py reports it
+                seed = run.seeds[0]
+                if (
+                    seed in seeds
+                    and seed not in found
+                    and run_matches(run, cell, self.exact)
+                    and self._is_finished(run)
+                ):
+                    found[seed] = run
         return dict(sorted(found.items()))
 
-    def _typed_alike(self, run: Path, cell: Cell) -> bool:
-        given = read_overrides(run)
-        if given is None or len(given["configs"]) != 1 or _binding(given["values"]) != _binding(cell.as_read):
-            return False
-        return not self.exact or cell.as_read.items() <= given["values"].items()
-
-    def _finished(self, run: Path) -> bool:
+    def _is_finished(self, run: RunFolder) -> bool:
         """Whether a run has all metrics; of a grid that names none, whether it was tested."""
-        measured = set(read_metrics(run)) if (run / "metrics.csv").is_file() else set()
+        measured = set(run.metrics) if run.has_metrics else set()
         needed = {name.removeprefix(FIRST) for name in self.metrics}
         return needed <= measured if needed else any(name.startswith("test/") for name in measured)
+
+
+def run_matches(run: RunFolder, cell: Cell, exact: bool = False) -> bool:
+    """Whether a run is one of a cell: the same was typed for it, and its config states what ran.
+
+    Args:
+        run: the run.
+        cell: the cell.
+        exact: whether also overrides in which repeats of an experiment may differ must be those of the cell.
+    """
+    typed, wanted = run.overrides, cell.as_read
+    if typed is None or len(typed["configs"]) != 1 or _identifying(typed["values"]) != _identifying(wanted):
+        return False
+    exactly = not exact or wanted.items() <= typed["values"].items()
+    return exactly and _states(load_config_file(cell.config), cell.overrides, run.values)
 
 
 def read_grid(path: Path) -> Grid:
@@ -210,7 +227,7 @@ def refuse_unswept(keys: Iterable[str], grid: str) -> None:
             raise LabError(f"{grid} sweeps {key}, but {UNSWEPT[key]}: leave it out.")
 
 
-def is_as_stated(path: str, overrides: Mapping[str, Any], run: Path) -> bool:
+def is_as_stated(path: str, overrides: Mapping[str, Any], run: RunFolder) -> bool:
     """Whether a run is of what a config states now.
 
     Args:
@@ -218,28 +235,28 @@ def is_as_stated(path: str, overrides: Mapping[str, Any], run: Path) -> bool:
         overrides: values other than the config's that were typed for the run.
         run: its folder.
     """
-    config, ran = config_file(path), read_config(run)
-    return _states(config, overrides, ran) and _own_seed(config, overrides) == _own_seed(ran, {})
+    config = load_config_file(path)
+    return _states(config, overrides, run.values) and _own_seed(config, overrides) == _own_seed(run.config, {})
 
 
 def _own_seed(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> int:
     return overrides.get("seed_everything", config.get("seed_everything", 0))
 
 
-def _states(config: dict[str, Any], overrides: Mapping[str, Any], ran: dict[str, Any]) -> bool:
+def _states(config: dict[str, Any], overrides: Mapping[str, Any], ran: Mapping[str, Any]) -> bool:
     """Whether a config with these overrides states what ran, but for what repeats of an experiment may differ in."""
-    values, of_run = values_of(config), values_of(ran)
+    values = values_of(config)
     callbacks = stated_callbacks(values.get("trainer.callbacks"), dict(overrides))
     stated = {key: value for key, value in values.items() if not _replaced(key, overrides)}
-    return within(stated, of_run) and not callback_words(callbacks, of_run.get("trainer.callbacks"))
+    return is_part(stated, ran) and not callback_options(callbacks, ran.get("trainer.callbacks"))
 
 
-def _binding(values: Mapping[str, Any]) -> dict[str, Any]:
+def _identifying(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values without those that may differ between repeats of an experiment."""
-    return {key: value for key, value in values.items() if not FREE.match(key)}
+    return {key: value for key, value in values.items() if not NON_IDENTIFYING_KEYS.match(key)}
 
 
 def _replaced(key: str, overrides: Mapping[str, Any]) -> bool:
     """Whether a value of the config may be another in a run with these overrides: it, or the class it belongs to."""
-    free = FREE.match(key) and key != "trainer.callbacks"  # a probe has its settings there
+    free = NON_IDENTIFYING_KEYS.match(key) and key != "trainer.callbacks"  # a probe has its settings there
     return bool(free) or any(key == other or key.startswith(f"{other}.") for other in overrides)

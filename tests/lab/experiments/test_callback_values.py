@@ -9,9 +9,9 @@ import yaml
 from running import DIGITS, Lab
 
 import callbacks
-from lab.callback_values import callback_words, stated_callbacks, telling
 from lab.config_files import read_config
-from lab.overrides import variants_of
+from lab.experiments.callback_values import callback_words, stated_callbacks, telling
+from lab.experiments.variants import variants_of
 
 EMA = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging", "init_args": {"decay": 0.5}}
 STOP = {"class_path": "lightning.pytorch.callbacks.EarlyStopping", "init_args": {"monitor": "val/loss", "patience": 3}}

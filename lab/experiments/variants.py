@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
-from lab.callback_values import callback_words, telling
-from lab.config_files import as_number, config_file, owner_of, read_config, read_evaluation, read_overrides, typed
+from lab.config_files import load_config_file, to_cli, values_of
 from lab.directions import MONITOR, mode_of
-from lab.repeats import PROCESSES, SHOWN, data_notes, process_words, read_data
-from lab.run_folder import from_here
+from lab.experiments.callback_values import callback_options, identifying_callbacks
+from lab.experiments.repeats import PROCESSES, SHOWN, data_notes, process_options
+from lab.run_folder import RunFolder, from_here
 
 # What may differ between repeats of an experiment: their seeds, and where, how and how talkatively they ran. What
 # callbacks, processes and files of data make of a run is compared by what they do (``_words_of``), not by their values.
-FREE = re.compile(
+NON_IDENTIFYING_KEYS = re.compile(
     r"(seed_everything|data\.seed|data\.root|reference|ckpt_path|test_after_fit|compile|save_every_minutes|"
     r"trainer\.(accelerator|strategy|logger|log_every_n_steps|default_root_dir|limit_predict_batches|"
     r"callbacks(\+|\..+)?|enable_(progress_bar|model_summary|autolog_hparams)))$"
@@ -68,7 +66,7 @@ class Start(NamedTuple):
     typed: dict[str, Any]
 
 
-def variants_of(runs: Sequence[Path]) -> list[Variant]:
+def variants_of(runs: Sequence[RunFolder]) -> list[Variant]:
     """For each of some runs, its config file and the values other than the file's.
 
     A value that the file does not state is told where it was typed, and where runs of the file disagree about it
@@ -78,36 +76,48 @@ def variants_of(runs: Sequence[Path]) -> list[Variant]:
     Args:
         runs: run folders; what was typed for those without ``overrides.yaml`` is not known.
     """
-    starts, ran = [start_of(run) for run in runs], [told_values(read_config(run)) for run in runs]
+    starts, ran = [start_of(run) for run in runs], [normalized_values(run.config) for run in runs]
+    others = _distinct(starts, ran)
     variants = []
     for run, start, values in zip(runs, starts, ran, strict=True):
-        stated = told_values({"monitor": MONITOR, **start.stated})
+        stated = normalized_values({"monitor": MONITOR, **start.stated})
         keys = {key for key, value in stated.items() if key in values and values[key] != value}
         keys |= start.typed.keys() - stated.keys()
-        for other, known in zip(starts, ran, strict=True):
-            if other.config == start.config:
-                unstated = values.keys() & known.keys() - stated.keys()
-                chosen = {**start.typed, **other.typed}
-                keys |= {key for key in unstated if values[key] != known[key] and not _is_within(key, chosen)}
+        for typed, known in others[start.config]:
+            unstated = values.keys() & known.keys() - stated.keys()
+            chosen = {**start.typed, **typed}
+            keys |= {key for key in unstated if values[key] != known[key] and not _is_within(key, chosen)}
         told = _words_of(run, start, values, keys)
-        variants.append(Variant(owner_of(run).parent.name, start.config, told, _evaluation_of(run)))
+        variants.append(Variant(run.name, start.config, told, _evaluation_of(run)))
     typed_roots = [start.typed.get("data.root") for start in starts]
     notes = data_notes(runs, variants, typed_roots)
     return [replace(variant, overrides=variant.overrides + note) for variant, note in zip(variants, notes, strict=True)]
 
 
-def _words_of(run: Path, start: "Start", values: dict[str, Any], keys: set[str]) -> str:
+def _distinct(
+    starts: Sequence[Start], ran: Sequence[dict[str, Any]]
+) -> dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]:
+    """What was typed and what ran, by config file; repeats of an experiment are there once."""
+    found: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {}
+    for start, values in zip(starts, ran, strict=True):
+        known = {key: values[key] for key in _identifying(values)}
+        typed = {key: start.typed[key] for key in _identifying(start.typed)}
+        found.setdefault(start.config, {})[repr((sorted(known.items()), sorted(typed.items())))] = (typed, known)
+    return {config: list(of.values()) for config, of in found.items()}
+
+
+def _words_of(run: RunFolder, start: "Start", values: dict[str, Any], keys: set[str]) -> str:
     """What is typed behind its config file to repeat a run, where ``keys`` are those whose values differ."""
     words = [f"--config {shlex.quote(layer)}" for layer in start.layers if _matters(layer, start)]
     # A test of a part is a result of its own, but was its run's when a run noted no data yet.
-    passed_over = {*PROCESSES, "trainer.limit_test_batches"} if read_data(run) else {*PROCESSES}
-    for key in sorted({*_binding(keys)} - passed_over):
+    passed_over = {*PROCESSES, "trainer.limit_test_batches"} if run.data else {*PROCESSES}
+    for key in sorted({*_identifying(keys)} - passed_over):
         value = values.get(key, start.typed.get(key))
         if key == "monitor_mode" and value is None:  # as the metric's name says, though the file may state another
             value = mode_of(str(values.get("monitor"))) if start.stated.get(key) else None
         if key != "monitor_mode" or value:
-            words.append(f"--{key} {shlex.quote(typed(value))}")
-    words += process_words(run, start.stated, values)
+            words.append(f"--{key} {shlex.quote(to_cli(value))}")
+    words += process_options(run, start.stated, values)
     words += map(shlex.quote, _callbacks_of(start, values))
     return "".join(f" {word}" for word in words)
 
@@ -122,13 +132,13 @@ def _callbacks_of(start: Start, values: dict[str, Any]) -> list[str]:
     given = {"class_path": given, "init_args": typed_arguments} if isinstance(given, str) else given
     ran = values.get(prefix)
     gone = bool(start.config) and not Path(start.config).is_file() and given is None
-    return [] if gone or prefix not in values else callback_words(start.stated.get(prefix), ran, given)
+    return [] if gone or prefix not in values else callback_options(start.stated.get(prefix), ran, given)
 
 
-def _evaluation_of(folder: Path) -> str:
+def _evaluation_of(folder: RunFolder) -> str:
     """What is typed for a result that is not its run's own, and which files of data it is on where nothing was."""
-    of = read_evaluation(folder)
-    words = [f"--{key} {shlex.quote(typed(value))}" for key, value in of.get("words", {}).items()]
+    of = folder.evaluation
+    words = [f"--{key} {shlex.quote(to_cli(value))}" for key, value in of.get("words", {}).items()]
     return " ".join([*words, *([f"# data {of['data'][:SHOWN]}"] if of.get("data") else [])])
 
 
@@ -137,20 +147,7 @@ def usual_config(name: str) -> str:
     return f"configs/{name}.yaml"
 
 
-def values_of(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values of a config by their dotted keys on the command line."""
-    values: dict[str, Any] = {}
-    for key, value in config.items():
-        name = prefix if key in ("class_path", "init_args") else f"{prefix}.{key}".lstrip(".")
-        value = as_number(value)
-        inner = isinstance(value, dict) and (
-            key in ("init_args", "trainer") or {"class_path", "init_args"} & set(value)
-        )
-        values |= values_of(value, name) if inner else {name: value}
-    return values
-
-
-def told_values(config: dict[str, Any]) -> dict[str, Any]:
+def normalized_values(config: dict[str, Any]) -> dict[str, Any]:
     """``values_of`` a config, with a ``monitor_mode`` only where it is not what the metric's name says."""
     values = values_of(config)
     if "monitor_mode" in values and values["monitor_mode"] == mode_of(str(values.get("monitor", MONITOR))):
@@ -158,48 +155,40 @@ def told_values(config: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def read_word(text: str) -> Any:
-    """A typed word as YAML reads it; the word itself where that cannot be done."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:  # the parser will say so, or take it as a word
-        return text
-
-
-def start_of(run: Path) -> Start:
+def start_of(run: RunFolder) -> Start:
     """How a run began; one that repeats another by its ``config.yaml`` began as that did."""
-    run = owner_of(run)
-    given = read_overrides(run)
+    run = run.owner
+    given = run.overrides
     if given is None:
-        return _begun(usual_config(run.parent.name), [], {})
+        return _begun(usual_config(run.name), [], {})
     files = [str(from_here(file)) for file in given["configs"]]
     config = next((file for file in files if Path(file).parent.name != "presets"), "")
     layers = [file for file in files if file != config]
     keys = {re.sub(r"\.(init_args|class_path)(?=\.|$)", "", key).rstrip("+"): key for key in given["values"]}
     values = values_of({key: given["values"][typed_key] for key, typed_key in keys.items()})
     origin = Path(config).parent
-    is_saved = Path(config).name == "config.yaml" and re.fullmatch(r"version_\d+", origin.name)
-    if is_saved and origin.resolve() != run.resolve():  # the run repeats another
-        first = start_of(origin)
+    is_saved = Path(config).name == "config.yaml" and RunFolder.is_one(origin)
+    if is_saved and origin.resolve() != run.path.resolve():  # the run repeats another
+        first = start_of(RunFolder(origin))
         return _begun(first.config, [*first.layers, *layers], {**first.typed, **values})
     return _begun(config, layers, values)
 
 
 def _begun(config: str, layers: list[str], values: dict[str, Any]) -> Start:
-    files = [values_of(config_file(file)) for file in (config, *layers)]
+    files = [values_of(load_config_file(file)) for file in (config, *layers)]
     return Start(config, layers, {key: value for stated in files for key, value in stated.items()}, values)
 
 
 def _matters(layer: str, start: Start) -> bool:
     """Whether a config file states more than what repeats may differ in, or may have done so when it was there."""
-    values, main = values_of(config_file(layer)), values_of(config_file(start.config))
-    callbacks = [telling(of.get("trainer.callbacks")) for of in (values, main)]
+    values, main = values_of(load_config_file(layer)), values_of(load_config_file(start.config))
+    callbacks = [identifying_callbacks(of.get("trainer.callbacks")) for of in (values, main)]
     others = "trainer.callbacks" in values and callbacks[0] != callbacks[1]
-    return not Path(layer).is_file() or bool(_binding(values)) or others
+    return not Path(layer).is_file() or bool(_identifying(values)) or others
 
 
-def _binding(keys: Iterable[str]) -> list[str]:
-    return [key for key in keys if not FREE.match(key)]
+def _identifying(keys: Iterable[str]) -> list[str]:
+    return [key for key in keys if not NON_IDENTIFYING_KEYS.match(key)]
 
 
 def _is_within(key: str, others: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from running import DIGITS, SMALL, Lab
 
 from lab.config_files import read_config, read_overrides
 from lab.errors import LabError
-from lab.overrides import Variant, typed, values_of, variants_of
+from lab.experiments.variants import Variant, typed, values_of, variants_of
 
 STATED = {"trainer": {"max_epochs": 5}, "model": {"class_path": "M", "init_args": {"net": {"class_path": "nets.A"}}}}
 FULL = {"trainer": {"max_epochs": 5, "limit_train_batches": None, "precision": 32}}  # with defaults filled in

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lab.config_files import read_config, typed
-from lab.errors import LabError
-from lab.files import written_whole
-from lab.overrides import start_of, values_of
-from lab.references import changes_data
-from lab.repeats import SHOWN, read_data
+from lab.config_files import to_cli, values_of
+from lab.experiments.references import changes_data
+from lab.experiments.repeats import SHOWN
+from lab.experiments.variants import start_of
+from lab.run_folder import RunFolder
 from lab.training.resume_target import newest_checkpoint
 
 LIMITS = {"validate": "limit_val_batches", "test": "limit_test_batches", "predict": "limit_predict_batches"}
@@ -22,7 +19,7 @@ LONGEST = 100  # characters of the name of a folder
 
 def evaluation_of(
     command: str,
-    run: Path,
+    run: RunFolder,
     checkpoint: Path | None,
     config: Mapping[str, Any],
     typed_keys: Mapping[str, Any],
@@ -41,7 +38,7 @@ def evaluation_of(
     Returns:
         ``words``, what is typed for it, and ``data``, the fingerprint of the files where they are others.
     """
-    ran = values_of(read_config(run))
+    ran = run.values
     words = _of_checkpoint(run, checkpoint) if command != "validate" else {}
     words |= _of_data(ran, values_of({"data": config["data"]}) if "data" in ran else {}, typed_keys)
     if command == "test":
@@ -58,15 +55,15 @@ def evaluation_of(
     return {**({"words": words} if words else {}), **({"data": held} if files and held else {})}
 
 
-def evaluation_folder(run: Path, evaluation: Mapping[str, Any]) -> Path:
+def evaluation_folder(run: RunFolder, evaluation: Mapping[str, Any]) -> Path:
     """``<run>/evaluations/<name>``, the same for the same evaluation; the run itself where it is its own."""
     if not evaluation:
-        return run
+        return run.path
     words = dict(evaluation.get("words", {}))
     if "data" in evaluation:
         words["data"] = evaluation["data"][:SHOWN]
         words.pop("data.root", None)  # the same files in another place are the same data
-    parts = [f"{key.removeprefix('trainer.')}={typed(value)}" for key, value in words.items()]
+    parts = [f"{key.removeprefix('trainer.')}={to_cli(value)}" for key, value in words.items()]
     whole = ",".join(parts).replace("ckpt_path=", "")
     name = re.sub(r"[^\w.,=+-]+", "_", whole).strip(".")
     if name != whole or len(name) > LONGEST:
@@ -74,39 +71,16 @@ def evaluation_folder(run: Path, evaluation: Mapping[str, Any]) -> Path:
     return run / "evaluations" / name
 
 
-def note(folder: Path, name: str, content: Mapping[str, Any]) -> None:
-    """Write a note of a run or of an evaluation, such as ``data.yaml``."""
-    with written_whole(folder / name) as part:
-        part.write_text(yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False), encoding="utf-8")
-
-
-def note_data(run: Path, data: Mapping[str, Any]) -> None:
-    """Write what the data of a run hold, once.
-
-    Raises:
-        LabError: when a run that is resumed has noted that it had other data.
-    """
-    noted = read_data(run)
-    known = noted.get("fingerprint") and data.get("fingerprint")
-    if known and noted["fingerprint"] != data["fingerprint"]:
-        raise LabError(
-            f"the files of data are others than those that {run} has trained on: give their place with --data.root, or "
-            f"leave --ckpt_path out and fit anew."
-        )
-    if not noted and not (run / "checkpoints" / "last.ckpt").is_file():  # else an older version has begun it
-        note(run, "data.yaml", data)
-
-
 def why_another(folder: Path, evaluation: Mapping[str, Any]) -> str:
     """A sentence on where a result goes, and why not to its run."""
-    words = " ".join(f"--{key} {typed(value)}" for key, value in evaluation.get("words", {}).items())
+    words = " ".join(f"--{key} {to_cli(value)}" for key, value in evaluation.get("words", {}).items())
     return (
         f"Written to {folder}: with {words or 'other files of data'} this is another result than that of the run, "
         f"which is kept as it is."
     )
 
 
-def _of_checkpoint(run: Path, checkpoint: Path | None) -> dict[str, Any]:
+def _of_checkpoint(run: RunFolder, checkpoint: Path | None) -> dict[str, Any]:
     usual = newest_checkpoint([run])
     if None in (usual, checkpoint) or checkpoint.resolve() == usual.resolve():
         return {}
@@ -123,9 +97,9 @@ def _of_data(ran: Mapping[str, Any], values: Mapping[str, Any], typed_keys: Mapp
     return {key: values[key] for key in keys if ran[key] != values[key]}
 
 
-def _of_files(run: Path, ran: Mapping[str, Any], config: Mapping[str, Any], held: str | None) -> bool:
+def _of_files(run: RunFolder, ran: Mapping[str, Any], config: Mapping[str, Any], held: str | None) -> bool:
     """Whether the files of data are others than those of the run; of an old one, which noted none, by their place."""
-    noted = read_data(run)
+    noted = run.data
     if noted:
         return bool(held and noted.get("fingerprint") and held != noted["fingerprint"])
     root = (config["data"].get("init_args") or {}).get("root")

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.config_files import read_config
 from lab.errors import LabError
 from lab.files import HOUSE
 from lab.printed_commands import command_line
-from lab.run_folder import run_versions
+from lab.run_folder import RunFolder, runs_of
 from lab.training.loading import load_checkpoint
 from lab.training.resume_target import newest_checkpoint
 
@@ -66,12 +65,11 @@ def load_run(run_dir: str | Path) -> "tuple[LightningModule, LightningDataModule
     from jsonargparse import ArgumentParser
     from lightning.pytorch import LightningDataModule
 
-    run_dir = Path(run_dir)
-    checkpoints = [run_dir / "checkpoints" / f"{kind}.ckpt" for kind in ("best", "last")]
-    checkpoint = next((path for path in checkpoints if path.is_file()), None)
-    if checkpoint is None or not (run_dir / "config.yaml").is_file():
-        raise LabError(f"{run_dir} is no finished run: it must hold config.yaml and checkpoints/best.ckpt.")
-    config, saved = read_config(run_dir), load_checkpoint(checkpoint)
+    run = RunFolder(Path(run_dir))
+    checkpoint = run.checkpoint("best") or run.checkpoint("last")
+    if checkpoint is None or not run.config:
+        raise LabError(f"{run} is no finished run: it must hold config.yaml and checkpoints/best.ckpt.")
+    config, saved = run.config, load_checkpoint(checkpoint)
     room, class_name = config["model"]["class_path"].rsplit(".", 1)
     module_class = getattr(importlib.import_module(room), class_name)
     module = module_class.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
@@ -87,5 +85,5 @@ def load_run(run_dir: str | Path) -> "tuple[LightningModule, LightningDataModule
 
 
 def _newest(root: Path, name: str, kind: str | None = None) -> Path | None:
-    found = newest_checkpoint([run for _, run in run_versions(root, name)], kind)
+    found = newest_checkpoint(runs_of(root, name), kind)
     return found and found.parent.parent
