@@ -10,9 +10,7 @@ NAMES = {"ClassReport": "ClassificationReport", "Mistakes": "Misclassifications"
 
 
 @pytest.mark.parametrize("former", NAMES)
-def test_a_former_name_works_in_yaml_and_says_so_once(
-    lab: Lab, caplog: pytest.LogCaptureFixture, former: str
-) -> None:
+def test_a_former_name_works_in_yaml_and_says_so_once(lab: Lab, caplog: pytest.LogCaptureFixture, former: str) -> None:
     words = [f"--trainer.callbacks=[callbacks.{former}]" if "callbacks" in word else word for word in SMALL]
     assert lab("fit", *DIGITS, *words, "--test_after_fit=true") == 0
     assert caplog.messages.count(former_names.RENAMED.format(former, NAMES[former])) == 1
