@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.machine import machine as lab_machine
-from lab.reports.results import BenchmarkResult, write_benchmark
+from lab.reports.result_files import write_benchmark
+from lab.reports.results import BenchmarkResult
 
 FOLDER = Path("runs/benchmarks")
 Result = TypeVar("Result")

@@ -14,14 +14,8 @@ from lab.reports.grid_tables import grid_study
 from lab.reports.merging import merge
 from lab.reports.reading import complete_run, readable
 from lab.reports.rendering import PAGES, write_rendered
-from lab.reports.results import (
-    ExperimentResult,
-    GridResult,
-    read_results,
-    read_study,
-    reference_value,
-    write_results,
-)
+from lab.reports.result_files import read_results, read_study, write_results
+from lab.reports.results import ExperimentResult, GridResult, reference_value
 from lab.reports.statistics import Summary
 from lab.reports.studies import (
     Study,

@@ -14,7 +14,7 @@ from result_samples import benchmark, experiment, results
 from lab.experiments.grids import Grid
 from lab.reports.collect import read_finished, update_results, write_tables
 from lab.reports.reading import all_runs
-from lab.reports.results import read_results, write_benchmark, write_results
+from lab.reports.result_files import read_results, write_benchmark, write_results
 
 
 def config(attention: str = "softmax", **others: Any) -> dict[str, Any]:
