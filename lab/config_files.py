@@ -29,7 +29,9 @@ def check_config(config: str) -> None:
 
 
 def load_config_file(path: str | Path) -> dict[str, Any]:
-    """A config file as it stands now, empty where there is none; it is read anew only when it has changed. Renamed classes have their current names.
+    """A config file as it stands now, empty where there is none; it is read anew only when it has changed.
+
+    Classes that were renamed have their current names.
 
     Raises:
         LabError: when it is no valid YAML, or does not hold keys and values.

@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from lab.experiments.grids import Grid
-from lab.experiments.variants import values_of
+from lab.config_files import values_of
+from lab.experiments.grids import Cell, Grid
 
 NOISE = {"class_path": "nets.GaussianNoise", "init_args": {"std": 0.5}}
 SMALL, LARGE = {"model.net.hidden_dims": [5]}, {"model.net.hidden_dims": [256, 10]}
@@ -52,3 +52,8 @@ def a_run(
 def grid(**others: Any) -> Grid:
     given = {"path": "g.yaml", "rows": {"small": SMALL, "large": LARGE}, "columns": {"vanilla": {}, "noisy": NOISY}}
     return Grid(**{**CONTENT, **given, **others})
+
+
+def found(of: Grid, cell: Cell, root: Path) -> dict[int, Path]:
+    """The finished runs of a cell by their seeds."""
+    return {seed: run.path for seed, run in of.finished_runs(root)[cell.row, cell.column].items()}

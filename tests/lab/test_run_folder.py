@@ -7,13 +7,13 @@ import pytest
 
 from lab.errors import LabError
 from lab.run_folder import (
+    RunFolder,
     drop_if_empty,
     fit_minutes,
     from_here,
     new_run_dir,
     read_metrics,
-    run_of_checkpoint,
-    run_versions,
+    runs_of,
     score_metric,
 )
 
@@ -22,7 +22,7 @@ def test_versions_count_as_numbers(tmp_path):
     assert new_run_dir(tmp_path, "x") == tmp_path / "x" / "version_0"
     for name in ("version_2", "version_10", "version_old"):
         (tmp_path / "x" / name).mkdir()
-    assert [version for version, _ in run_versions(tmp_path, "x")] == [10, 2, 0]
+    assert [run.version for run in runs_of(tmp_path, "x")] == [10, 2, 0]
     assert new_run_dir(tmp_path, "x").name == "version_11"
 
 
@@ -42,9 +42,9 @@ def test_only_an_empty_run_is_dropped(tmp_path):
 
 def test_the_run_of_a_checkpoint(tmp_path):
     run = tmp_path / "x" / "version_3"
-    assert run_of_checkpoint(run / "checkpoints" / "best.ckpt") == run
-    assert run_of_checkpoint(tmp_path / "best.ckpt") is None
-    assert run_of_checkpoint(tmp_path / "mine" / "checkpoints" / "best.ckpt") is None
+    assert RunFolder.of_checkpoint(run / "checkpoints" / "best.ckpt") == RunFolder(run)
+    assert RunFolder.of_checkpoint(tmp_path / "best.ckpt") is None
+    assert RunFolder.of_checkpoint(tmp_path / "mine" / "checkpoints" / "best.ckpt") is None
 
 
 def test_metrics_are_read_by_name(tmp_path):
@@ -99,9 +99,9 @@ def test_a_path_below_the_working_directory_is_told_from_there(tmp_path, monkeyp
 
 
 def test_the_wall_clock_of_fits_is_what_they_noted(tmp_path: Path) -> None:
-    runs = [tmp_path / "x" / f"version_{version}" for version in range(3)]
+    runs = [RunFolder(tmp_path / "x" / f"version_{version}") for version in range(3)]
     for run, noted in zip(runs, ("fit_seconds: 90.0", "fit_seconds: 30.2", ""), strict=True):
-        run.mkdir(parents=True)
+        run.path.mkdir(parents=True)
         (run / "duration.yaml").write_text(noted)
     assert (
         fit_minutes(runs[:1]) == "1.5 min" and fit_minutes(runs) == "0.5–1.5 min" and fit_minutes(runs[2:]) == "? min"

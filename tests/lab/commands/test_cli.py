@@ -14,7 +14,7 @@ from lab import load_run, read_metrics
 from lit_models import LitImageClassifier
 
 
-def test_fit_leaves_a_whole_run_folder_and_says_how_to_test_it(lab):
+def test_fit_leaves_a_complete_run_folder_and_says_how_to_test_it(lab):
     assert lab("fit", *DIGITS, *FEW) == 0
     run = lab.run()
     names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}

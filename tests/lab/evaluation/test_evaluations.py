@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.config_files import read_evaluation
 from lab.errors import LabError
-from lab.evaluation.evaluations import evaluation_folder, evaluation_of, note, note_data, why_another
+from lab.evaluation.evaluations import evaluation_folder, evaluation_of, why_another
+from lab.files import write_yaml
+from lab.run_folder import RunFolder
+from lab.training.fingerprints import note_data
 
 DATA = {"class_path": "D", "init_args": {"name": "Cora", "split": "public", "seed": 0, "root": None, "batch_size": 4}}
 RAN = {
@@ -27,7 +29,7 @@ def run(tmp_path: Path) -> Path:
     (folder / "config.yaml").write_text(yaml.safe_dump(RAN))
     note_data(folder, {"fingerprint": "a" * 64})
     assert not (folder / "data.yaml").exists()  # a run of an older version went on
-    note(folder, "data.yaml", {"fingerprint": "a" * 64})
+    write_yaml(folder / "data.yaml", {"fingerprint": "a" * 64})
     return folder
 
 
@@ -38,7 +40,7 @@ def evaluated(run: Path, command: str = "test", kind: str = "best", held: str | 
     for key, value in typed.items():
         part, *_, last = key.split(".")
         (config[part] if part == "trainer" else config[part]["init_args"])[last] = value
-    return evaluation_of(command, run, run / "checkpoints" / f"{kind}.ckpt", config, typed, held)
+    return evaluation_of(command, RunFolder(run), run / "checkpoints" / f"{kind}.ckpt", config, typed, held)
 
 
 @pytest.mark.parametrize(
@@ -65,13 +67,13 @@ def evaluated(run: Path, command: str = "test", kind: str = "best", held: str | 
 def test_what_makes_another_result(run: Path, given: dict[str, Any], words: dict[str, Any]) -> None:
     evaluation = evaluated(run, **given)
     assert evaluation.get("words", {}) == words
-    folder = evaluation_folder(run, evaluation)
-    assert (folder == run) == (not evaluation) and folder == evaluation_folder(run, evaluated(run, **given))
+    folder = evaluation_folder(RunFolder(run), evaluation)
+    assert (folder == run) == (not evaluation) and folder == evaluation_folder(RunFolder(run), evaluated(run, **given))
 
 
 def test_files_that_were_changed_in_their_place_are_others(run: Path) -> None:
     evaluation = evaluated(run, held="b" * 64)
-    assert evaluation == {"data": "b" * 64} and evaluation_folder(run, evaluation).name == "data=bbbbbbbb"
+    assert evaluation == {"data": "b" * 64} and evaluation_folder(RunFolder(run), evaluation).name == "data=bbbbbbbb"
     assert "with other files of data this is another result" in why_another(run, evaluation)
 
 
@@ -83,21 +85,21 @@ def test_of_an_older_run_another_place_is_other_data(run: Path) -> None:
 
 def test_data_of_another_class_are_told_by_what_was_typed(run: Path) -> None:
     config = {**RAN, "data": {"class_path": "E", "init_args": {"n": 3, "m": 4}}}
-    words = evaluation_of("test", run, None, config, {"data": "E", "data.n": 3}, None)["words"]
+    words = evaluation_of("test", RunFolder(run), None, config, {"data": "E", "data.n": 3}, None)["words"]
     assert words == {"data": "E", "data.n": 3}
 
 
 def test_the_name_of_a_folder_is_one_that_a_disk_takes(run: Path) -> None:
     words = {"data.text": "a/b: «c»", "data.long": "x" * 300}
-    folder = evaluation_folder(run, {"words": words})
+    folder = evaluation_folder(RunFolder(run), {"words": words})
     assert folder.parent == run / "evaluations" and len(folder.name) < 120
-    assert folder != evaluation_folder(run, {"words": {**words, "data.text": "a/b: «d»"}})
+    assert folder != evaluation_folder(RunFolder(run), {"words": {**words, "data.text": "a/b: «d»"}})
     assert (
-        evaluation_folder(run, {"words": {"ckpt_path": "last", "data.split": "random"}}).name
+        evaluation_folder(RunFolder(run), {"words": {"ckpt_path": "last", "data.split": "random"}}).name
         == "last,data.split=random"
     )
-    note(folder, "evaluation.yaml", {"words": words})
-    assert read_evaluation(folder) == {"words": words} and read_evaluation(run) == {}
+    write_yaml(folder / "evaluation.yaml", {"words": words})
+    assert RunFolder(folder).evaluation == {"words": words} and RunFolder(run).evaluation == {}
 
 
 def test_a_run_does_not_go_on_with_other_data(run: Path) -> None:

@@ -9,9 +9,9 @@ import yaml
 from running import DIGITS, Lab
 
 import callbacks
-from lab.config_files import read_config
-from lab.experiments.callback_values import callback_words, stated_callbacks, telling
+from lab.experiments.callback_values import callback_options, identifying_callbacks, stated_callbacks
 from lab.experiments.variants import variants_of
+from lab.run_folder import RunFolder
 
 EMA = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging", "init_args": {"decay": 0.5}}
 STOP = {"class_path": "lightning.pytorch.callbacks.EarlyStopping", "init_args": {"monitor": "val/loss", "patience": 3}}
@@ -24,14 +24,16 @@ CHANGING = ("EarlyStopping", "GradientAccumulationScheduler", "BackboneFinetunin
 
 def test_observers_tell_nothing_and_others_do() -> None:
     for name in OBSERVERS:
-        assert hasattr(of_lightning, name) and telling(f"lightning.pytorch.callbacks.{name}") == []
+        assert hasattr(of_lightning, name) and identifying_callbacks(f"lightning.pytorch.callbacks.{name}") == []
     for name in CHANGING:
-        assert hasattr(of_lightning, name) and len(telling([f"lightning.pytorch.callbacks.{name}"])) == 1
+        assert hasattr(of_lightning, name) and len(identifying_callbacks([f"lightning.pytorch.callbacks.{name}"])) == 1
     for name in (name for name in callbacks.__all__ if name[0].isupper() and not name.isupper()):
-        assert len(telling([{"class_path": f"callbacks.{name}"}])) == (name == "LinearProbe")
-    assert len(telling(["mine.LearningRateMonitor"])) == 1  # of another package, so that nobody knows
+        assert len(identifying_callbacks([{"class_path": f"callbacks.{name}"}])) == (name == "LinearProbe")
+    assert len(identifying_callbacks(["mine.LearningRateMonitor"])) == 1  # of another package, so that nobody knows
     timer = "lightning.pytorch.callbacks.Timer"
-    assert [len(telling([{"class_path": timer, "init_args": {"duration": of}}])) for of in (None, "00:01:00")] == [0, 1]
+    assert [
+        len(identifying_callbacks([{"class_path": timer, "init_args": {"duration": of}}])) for of in (None, "00:01:00")
+    ] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_observers_tell_nothing_and_others_do() -> None:
     ],
 )
 def test_what_is_typed_for_other_callbacks(stated: Any, ran: Any, words: list[str]) -> None:
-    told = callback_words(stated, ran)
+    told = callback_options(stated, ran)
     for word, kind in zip(told, words, strict=True):
         key, _, value = word.partition("=")
         assert key == f"--trainer.callbacks{'+' * (kind == '+')}" and (value == "[]") == (kind == "[]")
@@ -71,10 +73,10 @@ def test_the_printed_command_of_a_run_with_weight_averaging_works_and_is_the_sam
     words = ["fit", *DIGITS, *few, "--trainer.limit_train_batches=1", "--trainer.accelerator=cpu"]
     added = ["--trainer.callbacks+=EMAWeightAveraging", "--trainer.callbacks.decay=0.5"]
     assert lab(*words) == 0 and lab(*words, *added) == 0, lab.err
-    plain, averaged = variants_of([lab.run(), lab.run(version=1)])
+    plain, averaged = variants_of([RunFolder(lab.run()), RunFolder(lab.run(version=1))])
     assert plain != averaged and "EMAWeightAveraging" in averaged.label and "EMAWeightAveraging" not in plain.label
     pasted = shlex.split(averaged.command)[2:]
     assert lab(*pasted, "--trainer.logger=false", "--trainer.accelerator=cpu") == 0, lab.err
-    entries = telling(read_config(lab.run(version=2))["trainer"]["callbacks"])
-    assert entries == telling(read_config(lab.run(version=1))["trainer"]["callbacks"])
-    assert variants_of([lab.run(version=2), lab.run()])[0] == averaged
+    entries = identifying_callbacks(RunFolder(lab.run(version=2)).config["trainer"]["callbacks"])
+    assert entries == identifying_callbacks(RunFolder(lab.run(version=1)).config["trainer"]["callbacks"])
+    assert variants_of([RunFolder(lab.run(version=2)), RunFolder(lab.run())])[0] == averaged

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
-from grid_runs import CONTENT, LARGE, NOISE, NOISY, SMALL, a_run, config, grid, write_config
+from grid_runs import CONTENT, LARGE, NOISE, NOISY, SMALL, a_run, config, found, grid, write_config
 from running import ROOT, Lab
 
 from lab.errors import LabError
 from lab.experiments.grids import Cell, Grid, is_as_stated, read_grid
 from lab.experiments.variants import values_of
+from lab.run_folder import RunFolder
 
 GRIDS = sorted((ROOT / "configs" / "grids").glob("*.yaml"))
 
@@ -86,11 +87,11 @@ def test_broken_yaml_is_told_in_a_sentence(folder: Path) -> None:
 def test_a_run_with_another_value_that_the_config_does_not_state_is_no_run_of_the_cell(folder: Path) -> None:
     plain = grid(rows={"plain": {}}, columns={"": {}})
     run = a_run(folder / "runs", 0, config(limit_train_batches=2))
-    assert plain.runs(plain.cells[0], folder / "runs") == {}
+    assert found(plain, plain.cells[0], folder / "runs") == {}
     (run / "overrides.yaml").write_text(yaml.safe_dump({"configs": ["configs/x.yaml"], "values": {"data.seed": 0}}))
-    assert plain.runs(plain.cells[0], folder / "runs") == {0: run}
+    assert found(plain, plain.cells[0], folder / "runs") == {0: run}
     (run / "overrides.yaml").write_text(yaml.safe_dump({"configs": ["a.yaml", "b.yaml"], "values": {}}))
-    assert plain.runs(plain.cells[0], folder / "runs") == {}  # a preset was layered over the config
+    assert found(plain, plain.cells[0], folder / "runs") == {}  # a preset was layered over the config
 
 
 def test_a_run_with_another_probe_than_the_config_states_is_no_run_of_the_cell(folder: Path) -> None:
@@ -99,9 +100,9 @@ def test_a_run_with_another_probe_than_the_config_states_is_no_run_of_the_cell(f
     a_run(folder / "runs", 0, config(callbacks=[{**probe, "init_args": {"epochs": 10, "lr": 0.1}}]))
     for run in (folder / "runs" / "x").iterdir():
         (run / "overrides.yaml").write_text(yaml.safe_dump({"configs": ["configs/x.yaml"], "values": {}}))
-    for stated, found in (([probe], [0]), ([{**probe, "init_args": {"epochs": 20}}], []), ([probe, probe], [])):
+    for stated, seeds in (([probe], [0]), ([{**probe, "init_args": {"epochs": 20}}], []), ([probe, probe], [])):
         (folder / "configs" / "x.yaml").write_text(yaml.safe_dump(config(callbacks=stated)))
-        assert list(plain.runs(plain.cells[0], folder / "runs")) == found
+        assert list(found(plain, plain.cells[0], folder / "runs")) == seeds
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "rows: ["])
@@ -118,18 +119,22 @@ def test_a_cell_that_replaces_a_class_of_the_config_does_not_expect_its_argument
     run = a_run(folder / "runs", 0, config())
     given = {"configs": ["configs/x.yaml"], "values": {"model.corruption": None}}
     (run / "overrides.yaml").write_text(yaml.safe_dump(given))
-    assert list(clean.runs(clean.cells[0], folder / "runs")) == [0]
+    assert list(found(clean, clean.cells[0], folder / "runs")) == [0]
 
 
 def test_a_run_is_as_stated_while_its_config_is_but_for_what_was_typed(folder: Path) -> None:
     run, path = a_run(folder / "runs", 0, config([5], seed=3)), "configs/x.yaml"
     typed = {**SMALL, "seed_everything": 3, "data.seed": 3, "test_after_fit": True}
-    assert is_as_stated(path, typed, run)
-    assert not is_as_stated(path, {**SMALL, "seed_everything": 4}, run) and not is_as_stated(path, SMALL, run)
+    assert is_as_stated(path, typed, RunFolder(run))
+    assert not is_as_stated(path, {**SMALL, "seed_everything": 4}, RunFolder(run)) and not is_as_stated(
+        path, SMALL, RunFolder(run)
+    )
     Path(path).write_text(yaml.safe_dump({**config([7], log_every_n_steps=3), "reference": "another"}))
-    assert is_as_stated(path, typed, run)
+    assert is_as_stated(path, typed, RunFolder(run))
     Path(path).write_text(yaml.safe_dump(config(max_epochs=6)))
-    assert not is_as_stated(path, typed, run) and is_as_stated(path, {**typed, "trainer.max_epochs": 5}, run)
+    assert not is_as_stated(path, typed, RunFolder(run)) and is_as_stated(
+        path, {**typed, "trainer.max_epochs": 5}, RunFolder(run)
+    )
 
 
 def test_a_grid_that_is_not_there_is_told_beside_those_that_are(folder: Path) -> None:
@@ -167,7 +172,7 @@ def test_each_cell_finds_its_own_run_and_no_other(folder: Path) -> None:
     more = {"class_path": "nets.GaussianNoise", "init_args": {"std": 0.6}}
     for version, other in enumerate([config([5], mask), config([5], more), config([5], max_epochs=6)], start=4):
         a_run(folder / "runs", version, other)
-    assert [grid().runs(cell, folder / "runs") for cell in grid().cells] == [{0: run} for run in runs]
+    assert [found(grid(), cell, folder / "runs") for cell in grid().cells] == [{0: run} for run in runs]
 
 
 def test_where_and_how_a_run_ran_makes_no_other_cell(folder: Path) -> None:
@@ -238,7 +243,7 @@ def test_a_row_may_be_of_another_config(folder: Path) -> None:
     a_run(folder / "runs", 0, config([5]))
     run = a_run(folder / "runs", 0, config([5]), name="y")
     (run / "overrides.yaml").write_text(yaml.safe_dump({"configs": ["configs/y.yaml"], "values": SMALL}))
-    assert [[run.parent.name for run in two.runs(cell, folder / "runs").values()] for cell in two.cells] == [
+    assert [[run.parent.name for run in found(two, cell, folder / "runs").values()] for cell in two.cells] == [
         ["x"],
         ["y"],
     ]
@@ -283,4 +288,4 @@ def test_runs_of_callbacks_under_their_former_names_are_runs_of_the_grid(folder:
     (folder / "configs" / "x.yaml").write_text(yaml.safe_dump(stated(of_config)))
     run = a_run(folder / "runs", 0, stated(of_run))
     grid = Grid(**{**CONTENT, "path": "g.yaml", "columns": {"": {}}, "rows": {"a": {}}})
-    assert list(grid.runs(grid.cells[0], folder / "runs").values()) == [run]
+    assert list(found(grid, grid.cells[0], folder / "runs").values()) == [run]

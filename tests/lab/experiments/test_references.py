@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.config_files import values_of
 from lab.experiments.references import reference_of
-from lab.experiments.variants import values_of
+from lab.run_folder import RunFolder
 
 STOP = {"class_path": "lightning.pytorch.callbacks.EarlyStopping", "init_args": {"monitor": "val/loss", "patience": 3}}
 STATED = {
@@ -71,25 +72,27 @@ def a_run(values: dict[str, Any], *configs: str, version: int = 0, **parts: Any)
     ],
 )
 def test_a_reference_is_of_the_data_and_the_selection_of_its_config(values: dict[str, Any], printed: bool) -> None:
-    reference, why_none = reference_of(a_run(values))
+    reference, why_none = reference_of(RunFolder(a_run(values)))
     assert (reference == "0.815: the paper") == printed and bool(why_none) == (not printed)
     if not printed:
         assert next(iter(values)) in why_none
-    assert reference_of(a_run({**values, "reference": "0.5: mine"})).text == "0.5: mine"  # typed, it counts everywhere
+    assert (
+        reference_of(RunFolder(a_run({**values, "reference": "0.5: mine"}))).text == "0.5: mine"
+    )  # typed, it counts everywhere
 
 
 def test_other_data_of_another_class_have_no_reference() -> None:
     run = a_run({"data": "mine.Data"}, data={"class_path": "mine.Data", "init_args": {"n": 3}})
     write(run / "config.yaml", {**STATED, "data": {"class_path": "mine.Data", "init_args": {"n": 3}}})
-    assert reference_of(run).text == ""
+    assert reference_of(RunFolder(run)).text == ""
 
 
 def test_files_that_are_not_those_of_the_usual_place_have_no_reference() -> None:
     run = a_run({"data.root": "other"})
-    assert reference_of(run).text  # of an older run the files are not known
+    assert reference_of(RunFolder(run)).text  # of an older run the files are not known
     for usual, text in (("a" * 64, "0.815: the paper"), ("b" * 64, ""), (None, "")):
         write(run / "data.yaml", {"fingerprint": "a" * 64, "usual": usual})
-        assert reference_of(run).text == text
+        assert reference_of(RunFolder(run)).text == text
 
 
 def test_a_file_that_states_its_own_reference_states_it_for_its_own_data() -> None:
@@ -99,27 +102,27 @@ def test_a_file_that_states_its_own_reference_states_it_for_its_own_data() -> No
         run = a_run({}, "configs/x.yaml", "configs/presets/other.yaml")
         ran = {**STATED, "data": {**STATED["data"], "init_args": {**STATED["data"]["init_args"], "name": "CiteSeer"}}}
         write(run / "config.yaml", ran)
-        assert reference_of(run).text == text
+        assert reference_of(RunFolder(run)).text == text
         write(run / "config.yaml", {**ran, "monitor": "val/acc"})
-        assert reference_of(run).text == ""
+        assert reference_of(RunFolder(run)).text == ""
 
 
 def test_a_run_that_repeats_another_is_of_what_that_was_of() -> None:
     first = a_run({"data.name": "CiteSeer"})
     again = a_run({}, str(first / "config.yaml"), version=1)
     (again / "config.yaml").write_text((first / "config.yaml").read_text())
-    assert reference_of(again).text == "" and values_of(STATED)["data.name"] == "Cora"
+    assert reference_of(RunFolder(again)).text == "" and values_of(STATED)["data.name"] == "Cora"
 
 
 def test_an_evaluation_has_none_but_what_is_typed_for_it() -> None:
     evaluation = a_run({}) / "evaluations" / "last"
     write(evaluation / "evaluation.yaml", {"words": {"ckpt_path": "last"}})
-    assert reference_of(evaluation) == ("", "none for this result: the config's is not about ckpt_path")
+    assert reference_of(RunFolder(evaluation)) == ("", "none for this result: the config's is not about ckpt_path")
     write(evaluation / "reference.yaml", {"reference": "0.7: mine"})
-    assert reference_of(evaluation).text == "0.7: mine"
+    assert reference_of(RunFolder(evaluation)).text == "0.7: mine"
 
 
 def test_a_config_that_is_gone_was_told_to_the_run() -> None:
     run = a_run({})
     Path("configs/x.yaml").unlink()
-    assert reference_of(run).text == "0.815: the paper"
+    assert reference_of(RunFolder(run)).text == "0.815: the paper"

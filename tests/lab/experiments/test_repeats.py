@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.experiments.repeats import data_notes, process_words, read_data
+from lab.experiments.repeats import data_notes, process_options
+from lab.run_folder import RunFolder
 
 
 @pytest.mark.parametrize(
@@ -29,12 +30,14 @@ def test_what_tells_the_data_of_runs_apart(
         run.mkdir()
         if fingerprint:
             (run / "data.yaml").write_text(yaml.safe_dump({"fingerprint": fingerprint, "usual": None}))
-    assert data_notes(runs, ["x"] * len(runs), roots) == notes
-    assert data_notes(runs[:1], ["x"], [roots[0]])[0] == notes[0].replace(" # data a", "")
+    assert data_notes([*map(RunFolder, runs)], ["x"] * len(runs), roots) == notes
+    assert data_notes([RunFolder(runs[0])], ["x"], [roots[0]])[0] == notes[0].replace(" # data a", "")
 
 
 def test_a_typed_place_with_the_files_of_the_usual_one_is_not_told(tmp_path: Path) -> None:
     (tmp_path / "data.yaml").write_text(yaml.safe_dump({"fingerprint": "a", "usual": "a", "processes": 3}))
-    assert data_notes([tmp_path], ["x"], ["moved"]) == [""] and read_data(tmp_path)["fingerprint"] == "a"
-    assert process_words(tmp_path, {"trainer.devices": 3}, {}) == []
-    assert process_words(tmp_path, {}, {"trainer.devices": "auto"}) == ["--trainer.devices 3"]
+    assert (
+        data_notes([RunFolder(tmp_path)], ["x"], ["moved"]) == [""] and RunFolder(tmp_path).data["fingerprint"] == "a"
+    )
+    assert process_options(RunFolder(tmp_path), {"trainer.devices": 3}, {}) == []
+    assert process_options(RunFolder(tmp_path), {}, {"trainer.devices": "auto"}) == ["--trainer.devices 3"]

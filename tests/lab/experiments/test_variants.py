@@ -10,9 +10,10 @@ import yaml
 from jsonargparse import ArgumentParser
 from running import DIGITS, SMALL, Lab
 
-from lab.config_files import read_config, read_overrides
+from lab.config_files import to_cli, values_of
 from lab.errors import LabError
-from lab.experiments.variants import Variant, typed, values_of, variants_of
+from lab.experiments.variants import Variant, variants_of
+from lab.run_folder import RunFolder
 
 STATED = {"trainer": {"max_epochs": 5}, "model": {"class_path": "M", "init_args": {"net": {"class_path": "nets.A"}}}}
 FULL = {"trainer": {"max_epochs": 5, "limit_train_batches": None, "precision": 32}}  # with defaults filled in
@@ -45,7 +46,7 @@ def a_run(version: int, values: dict[str, Any] | None = None, *configs: str, net
 
 
 def labels(*runs: Path) -> list[str]:
-    return [variant.label for variant in variants_of(runs)]
+    return [variant.label for variant in variants_of([RunFolder(run) for run in runs])]
 
 
 def test_a_typed_value_that_the_file_does_not_state_makes_a_variant() -> None:
@@ -53,7 +54,7 @@ def test_a_typed_value_that_the_file_does_not_state_makes_a_variant() -> None:
     plain = a_run(1, {"seed_everything": 3})
     assert labels(debug) == ["x --trainer.limit_train_batches 1"]
     assert labels(debug, plain) == ["x --trainer.limit_train_batches 1", "x"]
-    (variant,) = variants_of([debug])
+    (variant,) = variants_of([RunFolder(debug)])
     assert variant.command == "python train.py fit --config configs/x.yaml --trainer.limit_train_batches 1"
 
 
@@ -118,7 +119,7 @@ def test_what_selects_the_weights_tells_runs_apart(values: dict[str, Any], ran: 
     of_run = {key: ran.pop(key) for key in ("monitor", "monitor_mode") if key in ran}
     run, plain = a_run(0, values, **ran), a_run(1, {})
     for folder, given in ((run, of_run), (plain, {"monitor": "val/loss", "monitor_mode": "min"} if of_run else {})):
-        write(str(folder / "config.yaml"), {**read_config(folder), **given})
+        write(str(folder / "config.yaml"), {**RunFolder(folder).config, **given})
     assert labels(run, plain) == [f"x{told}", "x"]
 
 
@@ -128,13 +129,13 @@ def test_a_part_of_the_test_was_once_the_result_of_its_run_and_is_its_own_now() 
     write(str(run / "data.yaml"), {"processes": 1})
     assert labels(run) == ["x"]
     write(str(run / "evaluations" / "a" / "evaluation.yaml"), {"words": {"data.split": "random"}, "data": "0123456789"})
-    (variant,) = variants_of([run / "evaluations" / "a"])
+    (variant,) = variants_of([RunFolder(run / "evaluations" / "a")])
     assert variant.label == "x, tested with --data.split random # data 01234567"
     assert variant.command == "python train.py test --config configs/x.yaml --data.split random # data 01234567"
 
 
 def test_several_values_are_told_in_the_order_of_their_names_each_as_one_word() -> None:
-    (variant,) = variants_of([a_run(0, {"trainer.kernel": [1.0, 0.5]}, max_epochs=7, kernel=[1.0, 0.5])])
+    (variant,) = variants_of([RunFolder(a_run(0, {"trainer.kernel": [1.0, 0.5]}, max_epochs=7, kernel=[1.0, 0.5]))])
     *_, key, value, last, seven = shlex.split(variant.command)  # as a shell would read it
     assert (key, yaml.safe_load(value), last, seven) == ("--trainer.kernel", [1.0, 0.5], "--trainer.max_epochs", "7")
 
@@ -173,16 +174,16 @@ def test_a_further_config_file_is_told_where_it_changes_the_experiment() -> None
 def test_a_config_elsewhere_is_named_by_its_path(folder: Path) -> None:
     write("mine/x.yaml", {"trainer": {"max_epochs": 1}})
     run = a_run(0, {}, str(folder / "mine" / "x.yaml"), max_epochs=1)
-    assert variants_of([run]) == [Variant("x", "mine/x.yaml", "")]
+    assert variants_of([RunFolder(run)]) == [Variant("x", "mine/x.yaml", "")]
     assert labels(run) == ["mine/x.yaml"]
-    assert variants_of([run])[0].command == "python train.py fit --config mine/x.yaml"
+    assert variants_of([RunFolder(run)])[0].command == "python train.py fit --config mine/x.yaml"
     assert labels(a_run(1, {}, "/elsewhere/x.yaml", max_epochs=7)) == ["/elsewhere/x.yaml"]  # it is not there
 
 
 def test_a_run_without_a_config_file_is_told_by_all_that_was_typed() -> None:
     run = a_run(0)
     write(str(run / "overrides.yaml"), {"configs": [], "values": {"model": "M", "trainer.max_epochs": 5}})
-    assert variants_of([run])[0].command == "python train.py fit --model M --trainer.max_epochs 5"
+    assert variants_of([RunFolder(run)])[0].command == "python train.py fit --model M --trainer.max_epochs 5"
 
 
 def test_a_run_that_repeats_another_is_of_the_same_variant() -> None:
@@ -197,8 +198,8 @@ def test_what_train_py_writes_is_told_and_tested_by_that_word(lab: Lab) -> None:
     shutil.copy(DIGITS[1], lab.folder / "configs")
     words = [word for word in SMALL if "epochs" not in word]
     assert lab("fit", *DIGITS, *words, "--trainer.max_epochs=1", "--model.net.attention=elu") == 0, lab.err
-    assert read_config(lab.run())["model"]["init_args"]["net"]["init_args"]["attention"] == "elu"
-    (variant,) = variants_of([lab.run()])
+    assert RunFolder(lab.run()).config["model"]["init_args"]["net"]["init_args"]["attention"] == "elu"
+    (variant,) = variants_of([RunFolder(lab.run())])
     assert variant.config == DIGITS[1]
     told = " --model.net.attention elu --model.net.depth 1 --trainer.limit_train_batches 3 --trainer.max_epochs 1"
     assert variant.overrides == told
@@ -211,14 +212,14 @@ def test_a_word_is_typed_as_it_is_and_so_it_arrives(value: str) -> None:
     parser.add_argument("--word", type=str)
     parser.add_argument("--perhaps", type=Optional[str])  # noqa: UP045  as a signature may have it
     for key in ("word", "perhaps"):
-        assert parser.parse_args([f"--{key}={typed(value)}"])[key] == value
+        assert parser.parse_args([f"--{key}={to_cli(value)}"])[key] == value
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(1e-3, "0.001"), (None, "null"), ([1.0, "1"], "[1.0, '1']"), ({"a": True}, "{a: true}")]
 )
 def test_what_is_no_word_is_typed_as_yaml(value: Any, text: str) -> None:
-    assert typed(value) == text and yaml.safe_load(text) == value
+    assert to_cli(value) == text and yaml.safe_load(text) == value
 
 
 def test_a_number_in_quotes_stays_a_word() -> None:
@@ -228,7 +229,7 @@ def test_a_number_in_quotes_stays_a_word() -> None:
 
 
 def test_what_is_not_there_is_empty() -> None:
-    assert read_config(Path("runs/x/version_9")) == {} and read_overrides(Path("runs/x/version_9")) is None
+    assert RunFolder(Path("runs/x/version_9")).config == {} and RunFolder(Path("runs/x/version_9")).overrides is None
 
 
 @pytest.mark.parametrize(
@@ -246,4 +247,4 @@ def test_a_damaged_file_is_named(name: str, text: str, told: str) -> None:
     run = a_run(0, {})
     (run / name).write_text(text)
     with pytest.raises(LabError, match=told):
-        variants_of([run])
+        variants_of([RunFolder(run)])

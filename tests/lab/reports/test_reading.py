@@ -7,7 +7,7 @@ from grid_runs import a_run, config
 
 from lab.errors import LabError
 from lab.reports.collect import read_finished, update_results
-from lab.reports.reading import all_runs, named_runs, readable, whole_run
+from lab.reports.reading import all_runs, complete_run, named_runs, readable
 
 
 @pytest.fixture(autouse=True)
@@ -75,4 +75,4 @@ def test_a_damaged_run_is_told_and_the_others_are_written(
 
 
 def test_what_can_be_read_is_returned(capsys: pytest.CaptureFixture[str]) -> None:
-    assert readable(whole_run, run(0)) == Path("runs/x/version_0") and capsys.readouterr().out == ""
+    assert readable(complete_run, run(0)) == Path("runs/x/version_0") and capsys.readouterr().out == ""

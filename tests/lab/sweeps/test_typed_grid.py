@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from grid_runs import NOISY, SMALL, a_run, config, grid, write_config
+from grid_runs import NOISY, SMALL, a_run, config, found, grid, write_config
 from running import ROOT
 
 from lab.errors import LabError
@@ -105,10 +105,10 @@ def test_a_config_that_is_not_there_is_told_beside_those_that_are(folder: Path) 
 def test_runs_of_values_that_repeats_may_differ_in_are_told_apart(folder: Path) -> None:
     grid = typed_grid("configs/x.yaml", ["compile=true,false"], None, {})
     run = a_run(folder / "runs", 0, {**config(), "compile": True})
-    assert [grid.runs(cell, folder / "runs") for cell in grid.cells] == [{0: run}, {}]
+    assert [found(grid, cell, folder / "runs") for cell in grid.cells] == [{0: run}, {}]
     seeds = typed_grid("configs/x.yaml", ["seed_everything=4,5"], None, {})
     run = a_run(folder / "runs", 1, config(seed=4))
-    assert [seeds.runs(cell, folder / "runs") for cell in seeds.cells] == [{4: run}, {}]
+    assert [found(seeds, cell, folder / "runs") for cell in seeds.cells] == [{4: run}, {}]
 
 
 def test_each_cell_of_a_file_takes_what_is_set(folder: Path) -> None:
@@ -123,11 +123,11 @@ def test_each_cell_of_a_file_takes_what_is_set(folder: Path) -> None:
 def test_only_runs_of_what_is_set_are_finished(folder: Path) -> None:
     small = grid(rows={"small": SMALL}, columns={"": {}})
     runs = [a_run(folder / "runs", k, config([5], max_epochs=epochs)) for k, epochs in enumerate((5, 9))]
-    assert small.runs(small.cells[0], folder / "runs") == {0: runs[0]}
+    assert found(small, small.cells[0], folder / "runs") == {0: runs[0]}
     longer = with_overrides(small, ["trainer.max_epochs=9"], {})
-    assert longer.runs(longer.cells[0], folder / "runs") == {0: runs[1]}
+    assert found(longer, longer.cells[0], folder / "runs") == {0: runs[1]}
     on_gpu = with_overrides(small, ["trainer.accelerator=gpu"], {})
-    assert on_gpu.runs(on_gpu.cells[0], folder / "runs") == {}  # repeats may differ in it, but it was asked for
+    assert found(on_gpu, on_gpu.cells[0], folder / "runs") == {}  # repeats may differ in it, but it was asked for
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,9 @@ def test_a_mistake_in_what_is_set_is_told_in_a_sentence(folder: Path, arguments:
 def test_a_run_is_finished_once_it_was_tested(folder: Path) -> None:
     grid = typed_grid("configs/x.yaml", [], "0", {})
     run = a_run(folder / "runs", 0, config(), metrics={"val/loss": 1.0})
-    assert grid.runs(grid.cells[0], folder / "runs") == {}
+    assert found(grid, grid.cells[0], folder / "runs") == {}
     (run / "metrics.csv").write_text("step,test/acc\n9,0.5\n")
-    assert grid.runs(grid.cells[0], folder / "runs") == {0: run}
+    assert found(grid, grid.cells[0], folder / "runs") == {0: run}
 
 
 @pytest.mark.parametrize(
