@@ -46,7 +46,7 @@ def load_config_file(path: str | Path) -> dict[str, Any]:
 @lru_cache(maxsize=4096)
 def _load(path: Path, *version: int) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), LOADER)
+        content = _parse(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise LabError(f"the config file {path} is no text in UTF-8: save it as such.") from error
     except yaml.YAMLError as error:
@@ -57,6 +57,13 @@ def _load(path: Path, *version: int) -> dict[str, Any]:
     if not isinstance(content, dict | None):
         raise LabError(f"the config file {path} must hold keys and values, but holds a {type(content).__name__}.")
     return _with_current_names(content or {})
+
+
+def _parse(text: str) -> Any:
+    try:
+        return yaml.load(text, LOADER)
+    except yaml.YAMLError:
+        return yaml.safe_load(text)  # whose errors say more exactly where
 
 
 def _with_current_names(value: Any) -> Any:

@@ -7,6 +7,7 @@ import yaml
 
 from lab.config_files import values_of
 from lab.experiments.grids import Cell, Grid
+from lab.run_folder import RunFolder
 
 NOISE = {"class_path": "nets.GaussianNoise", "init_args": {"std": 0.5}}
 SMALL, LARGE = {"model.net.hidden_dims": [5]}, {"model.net.hidden_dims": [256, 10]}
@@ -47,6 +48,10 @@ def a_run(
     metrics = {"test/loss": 0.25} if metrics is None else metrics
     (run / "metrics.csv").write_text(f"step,{','.join(metrics)}\n9,{','.join(map(str, metrics.values()))}\n")
     return run
+
+
+def run_at(*arguments: Any, **named: Any) -> RunFolder:
+    return RunFolder(a_run(*arguments, **named))
 
 
 def grid(**others: Any) -> Grid:

@@ -7,7 +7,8 @@ import yaml
 from running import DIGITS, NO_PICTURES, SMALL, Lab
 
 from lab import read_metrics
-from lab.reports.collect import read_finished, write_results, write_tables
+from lab.reports.collect import read_finished, update_results, write_tables
+from lab.reports.reading import all_runs
 
 SURNAMES = ["--config", str(Path(__file__).parents[3] / "configs" / "surname_classifier.yaml")]
 QUICK = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.accelerator=cpu", NO_PICTURES]
@@ -62,9 +63,8 @@ def test_a_test_of_a_part_after_fit_is_no_result_of_the_run(lab: Lab) -> None:
 
 def rows_of(folder: Path) -> dict[str, list[str]]:
     """The rows of RESULTS.md by their first cells."""
-    runs = sorted(path.parent for path in folder.glob("runs/*/version_*/config.yaml"))
-    finished = read_finished(runs, folder / "runs")
-    write_results(finished, folder / "RESULTS.md", overwrite=True)
+    finished = read_finished(all_runs(folder / "runs"), folder / "runs")
+    update_results(finished, folder, overwrite=True)
     write_tables(finished.studies, folder / "tables.csv")
     lines = [line for line in (folder / "RESULTS.md").read_text().splitlines() if line.startswith("| ")]
     cells = [line.strip("| ").split(" | ") for line in lines[2:]]

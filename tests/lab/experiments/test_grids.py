@@ -180,7 +180,7 @@ def test_where_and_how_a_run_ran_makes_no_other_cell(folder: Path) -> None:
     for version, others in enumerate(({"devices": 2}, {"enable_checkpointing": False}), start=1):
         a_run(folder / "runs", version, config([5], **others))  # with larger batches, or with other weights
     a_run(folder / "runs", 3, {**config([5]), "monitor": "val/acc"})
-    assert grid().runs(grid().cells[0], folder / "runs") == {0: run}
+    assert found(grid(), grid().cells[0], folder / "runs") == {0: run}
 
 
 def test_callbacks_that_change_training_make_another_cell_and_observers_do_not(folder: Path) -> None:
@@ -192,8 +192,9 @@ def test_callbacks_that_change_training_make_another_cell_and_observers_do_not(f
         run = a_run(folder / "runs", version, config(seed=version, callbacks=callbacks))
         given = {"configs": ["configs/x.yaml"], "values": {"trainer.callbacks": callbacks}}
         (run / "overrides.yaml").write_text(yaml.safe_dump(given))
-    found = {row: list(replace(of, seeds=[0, 1, 2, 3]).runs(of.cells[0], folder / "runs")) for row, of in cells.items()}
-    assert found == {"bare": [0, 1], "averaged": [2]}
+    grids = {row: replace(of, seeds=[0, 1, 2, 3]) for row, of in cells.items()}
+    seeds = {row: list(found(of, of.cells[0], folder / "runs")) for row, of in grids.items()}
+    assert seeds == {"bare": [0, 1], "averaged": [2]}
 
 
 def test_the_newest_finished_run_wins(folder: Path) -> None:
@@ -201,16 +202,18 @@ def test_the_newest_finished_run_wins(folder: Path) -> None:
     a_run(folder / "runs", 11, config([5]), metrics={"val/loss": 0.1})  # stopped before its test
     (a_run(folder / "runs", 12, config([5])) / "metrics.csv").unlink()
     (folder / "runs" / "x" / "version_13").mkdir()
-    assert grid().runs(grid().cells[0], folder / "runs") == {0: newest}
+    assert found(grid(), grid().cells[0], folder / "runs") == {0: newest}
 
 
-@pytest.mark.parametrize(("seeds", "found"), [([], [0]), ([2, 0], [0, 2]), ([0, 7], [0])])
-def test_seeds_are_those_of_the_grid_or_that_of_the_config(folder: Path, seeds: list[int], found: list[int]) -> None:
+@pytest.mark.parametrize(("seeds", "expected"), [([], [0]), ([2, 0], [0, 2]), ([0, 7], [0])])
+def test_seeds_are_those_of_the_grid_or_that_of_the_config(folder: Path, seeds: list[int], expected: list[int]) -> None:
     for version, seed in enumerate((2, 0, 1, 0)):
         a_run(folder / "runs", version, config([5], seed=seed))
-    runs = grid(seeds=seeds).runs(grid().cells[0], folder / "runs")
+    runs = found(grid(seeds=seeds), grid().cells[0], folder / "runs")
     versions = {0: 3, 1: 2, 2: 0}
-    assert [(seed, run.name) for seed, run in runs.items()] == [(seed, f"version_{versions[seed]}") for seed in found]
+    assert [(seed, run.name) for seed, run in runs.items()] == [
+        (seed, f"version_{versions[seed]}") for seed in expected
+    ]
 
 
 @pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
@@ -230,7 +233,7 @@ def test_the_overrides_of_a_committed_grid_are_accepted_and_their_run_is_found(
         given = {"configs": [cell.config], "values": dict(cell.overrides)}
         (run / "overrides.yaml").write_text(yaml.safe_dump(given))
         runs.append(run)
-    assert [committed.runs(cell, lab.folder / "runs") for cell in shown] == [{seed: run} for run in runs]
+    assert [found(committed, cell, lab.folder / "runs") for cell in shown] == [{seed: run} for run in runs]
 
 
 def test_a_row_may_be_of_another_config(folder: Path) -> None:

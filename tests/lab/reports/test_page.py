@@ -14,6 +14,7 @@ from PIL import Image
 
 from lab.reports.page import write_page
 from lab.reports.studies import Measured, Study
+from lab.run_folder import RunFolder
 
 EVIL = "<script>document.title = 'evil'</script>"
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -45,7 +46,7 @@ class Page(HTMLParser):
         self.words += data
 
 
-def run_folder(path: Path, depth: int, figure: bool = False) -> Path:
+def run_folder(path: Path, depth: int, figure: bool = False) -> RunFolder:
     """A run with a config that somebody wrote with bad intentions."""
     path.mkdir(parents=True)
     config = {"seed_everything": 7, "data": {"class_path": EVIL}, "model": {"class_path": "M", "init_args": {}}}
@@ -55,7 +56,7 @@ def run_folder(path: Path, depth: int, figure: bool = False) -> Path:
     if figure:
         (path / "figures").mkdir()
         Image.new("RGB", (40, 30), "red").save(path / "figures" / "maps_9.png")
-    return path
+    return RunFolder(path)
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
-from grid_runs import a_run, config
+from grid_runs import config, run_at
 
 from lab.errors import LabError
 from lab.reports.collect import read_finished, update_results
 from lab.reports.reading import all_runs, complete_run, named_runs, readable
+from lab.run_folder import RunFolder
 
 
 @pytest.fixture(autouse=True)
@@ -16,8 +17,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(version: int, name: str = "x") -> Path:
-    return a_run(Path("runs"), version, config(seed=version), {"test/acc": 0.5}, name)
+def run(version: int, name: str = "x") -> RunFolder:
+    return run_at(Path("runs"), version, config(seed=version), {"test/acc": 0.5}, name)
 
 
 def test_all_runs_are_read_by_name_the_oldest_first() -> None:
@@ -28,7 +29,7 @@ def test_all_runs_are_read_by_name_the_oldest_first() -> None:
 def test_a_folder_stands_for_its_runs_and_each_is_read_once(folder: Path) -> None:
     one, two, other = run(0), run(1), run(0, "y")
     assert named_runs([Path("runs/x")]) == [one, two]
-    assert named_runs([folder / "runs" / "x" / "version_1", Path("./runs/y"), two]) == [two, other]
+    assert named_runs([folder / "runs" / "x" / "version_1", Path("./runs/y"), two.path]) == [two, other]
     assert named_runs([Path("runs")]) == [one, two, other]
 
 
@@ -44,7 +45,7 @@ def test_a_named_run_without_a_test_is_told(capsys: pytest.CaptureFixture[str]) 
     runs = [run(0), run(1), run(2)]
     (runs[1] / "metrics.csv").unlink()
     (runs[2] / "metrics.csv").write_text("step,val/loss\n9,0.5\n")
-    assert named_runs(runs) == runs[:1]
+    assert named_runs([run.path for run in runs]) == runs[:1]
     told = capsys.readouterr().out.splitlines()
     assert told == [
         f"Left out: {run} has not been tested: run `python train.py test --config {run}/config.yaml` first."
@@ -67,12 +68,12 @@ def test_a_damaged_run_is_told_and_the_others_are_written(
 ) -> None:
     path = run(0) / file
     path.unlink() if text is None else path.write_text(text)
-    finished = read_finished([path.parent, run(1)], Path("runs"))
-    assert [study.all_runs for study in finished.studies] == [[Path("runs/x/version_1")]]
+    finished = read_finished([RunFolder(path.parent), run(1)], Path("runs"))
+    assert [study.all_runs for study in finished.studies] == [[RunFolder(Path("runs/x/version_1"))]]
     assert capsys.readouterr().out.startswith(f"Left out: {told}")
     update_results(finished, Path())
     assert "accuracy 0.5000" in Path("RESULTS.md").read_text()
 
 
 def test_what_can_be_read_is_returned(capsys: pytest.CaptureFixture[str]) -> None:
-    assert readable(complete_run, run(0)) == Path("runs/x/version_0") and capsys.readouterr().out == ""
+    assert readable(complete_run, run(0)) == RunFolder(Path("runs/x/version_0")) and capsys.readouterr().out == ""

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from grid_runs import a_run, config, write_config
+from grid_runs import config, run_at, write_config
 
 from lab.reports.studies import Measured, best_experiment, experiment_studies, replica_values, with_best
+from lab.run_folder import RunFolder
 
 NAN = float("nan")
 
@@ -22,13 +23,13 @@ def cells(*values: float, metric: str = "test/acc") -> list[list[Measured]]:
     return [[Measured(f"row {number}", "", metric, "", (value, value))] for number, value in enumerate(values)]
 
 
-def runs_on(folder: Path, *data: str) -> dict[tuple[str, str], list[Path]]:
+def runs_on(folder: Path, *data: str) -> dict[tuple[str, str], list[RunFolder]]:
     found = {}
     for number, name in enumerate(data):
         run = folder / f"version_{number}"
         run.mkdir()
         (run / "config.yaml").write_text(yaml.safe_dump({"data": {"class_path": name, "init_args": {"seed": number}}}))
-        found[f"row {number}", ""] = [run]
+        found[f"row {number}", ""] = [RunFolder(run)]
     return found
 
 
@@ -77,8 +78,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_experiment_is_a_study_with_a_row_for_what_was_typed(folder: Path) -> None:
     path = folder / "configs" / "x.yaml"
     path.write_text("# What it is.\n# And how long it takes.\n" + path.read_text())
-    runs = [a_run(folder / "runs", seed, config(seed=seed), {"test/acc": 0.5 + seed / 4}) for seed in range(2)]
-    runs.append(a_run(folder / "runs", 2, config([5]), {"test/acc": 0.25}))
+    runs = [run_at(folder / "runs", seed, config(seed=seed), {"test/acc": 0.5 + seed / 4}) for seed in range(2)]
+    runs.append(run_at(folder / "runs", 2, config([5]), {"test/acc": 0.25}))
     (study,) = experiment_studies(runs)
     assert [(row[0].row, row[0].values, row[0].best) for row in study.rows] == [
         ("as the config states", (0.5, 0.75), False),
@@ -100,26 +101,26 @@ def test_an_experiment_is_a_study_with_a_row_for_what_was_typed(folder: Path) ->
 def test_any_test_is_a_result_and_only_a_usual_one_is_what_the_reference_is_of(
     folder: Path, metrics: dict[str, float], metric: str, label: str, held: str
 ) -> None:
-    (study,) = experiment_studies([a_run(folder / "runs", 0, {**config(), "monitor": "val/bits"}, metrics)])
+    (study,) = experiment_studies([run_at(folder / "runs", 0, {**config(), "monitor": "val/bits"}, metrics)])
     ((cell,),) = study.rows
     assert (cell.metric, cell.label, study.reference_metric) == (metric, label, held)
 
 
 def test_the_result_of_a_config_of_a_grid_is_the_grids_where_it_was_measured(folder: Path) -> None:
     result = {"x": ("test/loss", "error")}
-    runs = [a_run(folder / "runs", 0, config(), {"test/rse": 0.5, "test/loss": 0.25})]
+    runs = [run_at(folder / "runs", 0, config(), {"test/rse": 0.5, "test/loss": 0.25})]
     (study,) = experiment_studies(runs, result)
     assert (study.rows[0][0].metric, study.rows[0][0].label, study.reference_metric) == (
         "test/loss",
         "error",
         "test/loss",
     )
-    (study,) = experiment_studies([a_run(folder / "runs", 1, config(), {"test/rse": 0.5})], result)
+    (study,) = experiment_studies([run_at(folder / "runs", 1, config(), {"test/rse": 0.5})], result)
     assert (study.rows[0][0].metric, study.reference_metric) == ("test/rse", "test/loss")  # the reference is of no cell
 
 
 def test_runs_of_two_files_with_one_name_are_a_study_whose_rows_say_so(folder: Path) -> None:
-    runs = [a_run(folder / "runs", version, config(seed=version), {"test/acc": 0.5}) for version in range(2)]
+    runs = [run_at(folder / "runs", version, config(seed=version), {"test/acc": 0.5}) for version in range(2)]
     (runs[0] / "overrides.yaml").write_text(yaml.safe_dump({"configs": ["a/x.yaml"], "values": {}}))
     (study,) = experiment_studies(runs)
     assert [row[0].row for row in study.rows] == ["as the config states", "--config a/x.yaml"]
@@ -130,6 +131,6 @@ def test_runs_of_two_files_with_one_name_are_a_study_whose_rows_say_so(folder: P
 
 def test_the_same_seeds_twice_are_no_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(write_config(tmp_path))
-    runs = [a_run(tmp_path / "runs", version, {**config(), "seed_everything": version // 2}) for version in range(4)]
+    runs = [run_at(tmp_path / "runs", version, {**config(), "seed_everything": version // 2}) for version in range(4)]
     (study,) = experiment_studies(runs)
     assert study.all_runs == [runs[1], runs[3]] and len(study.cells[0].values) == 2
