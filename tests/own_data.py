@@ -44,7 +44,7 @@ def write_names(path: Path, count: int = 120) -> Path:
     rows = []
     for number in range(count):
         letters, end, of = ((CYRILLIC, "ов", "Bulgarian"), (GREEK, "ος", "Greek"))[number % 2]
-        rows.append(["".join(draw.choice(letters) for _ in range(4)) + end, of])
+        rows.append(["".join(draw.choice(letters) for _ in range(6)) + end, of])
     return write_csv(path, ["text", "label"], rows)
 
 

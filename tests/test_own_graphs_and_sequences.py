@@ -34,12 +34,13 @@ DATA: dict[str, tuple[Callable[[Path], Path] | None, str, list[str], int, str, f
          "--model.net.in_channels=5", "--model.num_classes=3", "--model.net.num_classes=3"], 2, "test/acc", 0.0,
     ),
     "names": (
-        write_names, "surname_classifier", ["--data=TextsDataModule", "--data.path=own", *NAMES], 8, "test/acc", 0.9,
+        write_names, "surname_classifier",
+        ["--data=TextsDataModule", "--data.path=own", "--data.batch_size=8", *NAMES], 10, "test/acc", 0.9,
     ),
     "sine": (
         write_sine, "rnn_running_average",
         ["--data=SeriesDataModule", "--data.path=own", "--data.target=later", "--data.window=20",
-         "--model.optimizer.lr=0.01"], 6, "test/rse", 0.3,
+         "--data.batch_size=8", "--model.optimizer.lr=0.01"], 10, "test/rse", 0.3,
     ),
 }  # fmt: skip
 
