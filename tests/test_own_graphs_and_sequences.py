@@ -1,6 +1,8 @@
 """Data that nobody prepared for: from files to a tested run and its predictions, by options alone."""
 
 import csv
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,3 +86,25 @@ def test_what_is_predicted_needs_no_labels_and_is_called_by_its_name(lab: Lab, n
     assert second in [row["name"] for row in rows][1:4]
     if name == "names":
         assert rows[2]["read_as"] == "\N{REPLACEMENT CHARACTER}αβγος"
+
+
+def commands() -> list[list[str]]:
+    """The commands of the page, as a shell splits them."""
+    page = (ROOT / "docs" / "extending_graphs.md").read_text(encoding="utf-8")
+    blocks = "\n".join(re.findall(r"```bash\n(.*?)```", page, re.S)).replace("\\\n", " ")
+    return [shlex.split(line, comments=True) for line in blocks.splitlines()]
+
+
+def test_the_commands_of_the_page_run_in_their_order(lab: Lab) -> None:
+    write_wine(lab.folder / "my_graph")
+    write_wine(lab.folder / "my_new_graph", labeled=False)
+    write_names(lab.folder / "my_names.csv")
+    (lab.folder / "my_new_names.txt").write_text("абвгов\n", encoding="utf-8")
+    write_sine(lab.folder / "my_series.csv")
+    write_sine(lab.folder / "my_new_series.csv", 300, 40, labeled=False)
+    for python, script, command, *words in commands():
+        assert (python, script) == ("python", "train.py")
+        words = [str(ROOT / word) if word.startswith("configs/") else word for word in words]
+        few = ["--trainer.max_epochs=1", "--test_after_fit=false"] if command == "fit" else []
+        assert lab(command, *words, "--trainer.callbacks=[]", "--trainer.accelerator=cpu", *few) == 0, lab.err
+    assert len(list(lab.folder.glob("runs/*/version_0/predictions.csv"))) == 3
