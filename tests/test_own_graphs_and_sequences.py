@@ -92,7 +92,7 @@ def commands() -> list[list[str]]:
     """The commands of the page, as a shell splits them."""
     page = (ROOT / "docs" / "extending_graphs.md").read_text(encoding="utf-8")
     blocks = "\n".join(re.findall(r"```bash\n(.*?)```", page, re.S)).replace("\\\n", " ")
-    return [shlex.split(line, comments=True) for line in blocks.splitlines()]
+    return [shlex.split(line, comments=True) for line in blocks.splitlines() if line.strip()]
 
 
 def test_the_commands_of_the_page_run_in_their_order(lab: Lab) -> None:
