@@ -16,9 +16,11 @@ from datamodules.oxford_pet import OxfordPetDataModule
 from datamodules.pair_augmentation import PairAugmentation
 from datamodules.planetoid import PlanetoidDataModule
 from datamodules.running_average import RunningAverageDataModule
+from datamodules.series import SeriesDataModule
 from datamodules.shapes import ShapesDataModule
 from datamodules.sparse_features import SparseFeaturesDataModule
 from datamodules.surnames import SurnamesDataModule
+from datamodules.texts import TextsDataModule
 
 __all__ = [
     "CIFAR10DataModule",
@@ -37,7 +39,9 @@ __all__ = [
     "PlanetoidDataModule",
     "RandomAffine",
     "RunningAverageDataModule",
+    "SeriesDataModule",
     "ShapesDataModule",
     "SparseFeaturesDataModule",
     "SurnamesDataModule",
+    "TextsDataModule",
 ]

@@ -5,7 +5,8 @@ Letters: B names, T characters.
 
 import string
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ NEAREST = {
     "′": "'", "’": "'", "‘": "'", "‛": "'", "ʼ": "'", "ʻ": "'", "ʾ": "'", "ʿ": "'", "`": "'", "´": "'",
     "-": " ", "‐": " ", "‑": " ", "‒": " ", "–": " ", "—": " ", "−": " ", "\xa0": " ", "\t": " ",
 }  # fmt: skip
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 UNSEEN = ("Mn", "Cf")  # categories of accents, and of marks that say how a text runs
 
 
@@ -47,24 +49,77 @@ def _nearest(character: str) -> str:
     return "".join(NEAREST.get(part, part) for part in parts)
 
 
+def composed(text: str) -> str:
+    """A text in any script: accents joined with their letters (NFC), blanks as single spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """The characters that have tokens 1, 2, …; token 0 is the padding.
+
+    Args:
+        characters: each of them once.
+        has_unknown: whether one more token, the last, stands for any other character.
+    """
+
+    characters: str = ALPHABET
+    has_unknown: bool = False
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> "Alphabet":
+        """The alphabet of some texts, and a token for what they lack."""
+        return cls("".join(sorted(set().union(*texts))), has_unknown=True)
+
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens there are, the padding included."""
+        return len(self.characters) + 1 + self.has_unknown
+
+    def unknown(self, texts: Iterable[str]) -> list[str]:
+        """The characters of texts that the alphabet lacks, as often as they come."""
+        known = set(self.characters)
+        return [character for text in texts for character in text if character not in known]
+
+    def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Texts as tokens, padded on the right with ``PAD_TOKEN``, and their lengths.
+
+        Shapes:
+            B texts -> tokens (B, T), lengths (B,)
+        """
+        numbers = {character: token for token, character in enumerate(self.characters, start=1)}
+        if self.has_unknown:
+            numbers |= dict.fromkeys(self.unknown(texts), self.vocab_size - 1)
+        lengths = torch.tensor([len(text) for text in texts])
+        tokens = torch.full((len(texts), max(map(len, texts), default=0)), PAD_TOKEN)
+        for row, text in zip(tokens, texts, strict=True):
+            row[: len(text)] = torch.tensor([numbers[character] for character in text])
+        return tokens, lengths
+
+    def decode(self, tokens: Tensor) -> list[str]:
+        """The texts that stand before the first padding; an unknown character is shown as �.
+
+        Shapes:
+            tokens (B, T) -> B texts
+        """
+        characters = self.characters + UNKNOWN * self.has_unknown
+        rows = [row[: row.index(PAD_TOKEN)] if PAD_TOKEN in row else row for row in tokens.tolist()]
+        return ["".join(characters[token - 1] for token in row) for row in rows]
+
+
 def encode(names: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Names in the alphabet as tokens, padded on the right with ``PAD_TOKEN``, and their lengths.
+    """Names in the 57 characters as tokens, padded on the right with ``PAD_TOKEN``, and their lengths.
 
     Shapes:
         B names -> tokens (B, T), lengths (B,)
     """
-    lengths = torch.tensor([len(name) for name in names])
-    tokens = torch.full((len(names), max(map(len, names), default=0)), PAD_TOKEN)
-    for row, name in zip(tokens, names, strict=True):
-        row[: len(name)] = torch.tensor([TOKENS[character] for character in name])
-    return tokens, lengths
+    return Alphabet().encode(names)
 
 
 def decode(tokens: Tensor) -> list[str]:
-    """The names that stand before the first padding.
+    """The names of tokens of the 57 characters that stand before the first padding.
 
     Shapes:
         tokens (B, T) -> B names
     """
-    rows = [row[: row.index(PAD_TOKEN)] if PAD_TOKEN in row else row for row in tokens.tolist()]
-    return ["".join(ALPHABET[token - 1] for token in row) for row in rows]
+    return Alphabet().decode(tokens)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 
+from datamodules.fractions import check_fractions
 from datamodules.graph_files import GraphFile, read_arrays, read_tables
 from datamodules.graph_forms import MASKS
 from datamodules.node_batches import NodeDataModule
@@ -39,7 +40,7 @@ class GraphDataModule(NodeDataModule):
         dataset: the class path of a data set, instead of ``path``.
         dataset_args: the arguments of its constructor; ``root`` is ``ARCHLAB_DATA``/<Class> where it has none.
         directed: whether messages go from the source to the target alone, or, by default, both ways.
-        split: "public" for the one that comes with the graph (a random one, which is told, where none does); its
+        split: "public" for the one that comes with the graph, or where none does a random one, which is told; its
             number in 0 … K − 1 where the graph has K; "random" for one that is drawn.
         val_fraction: share of each class that validates in a random split, in (0, 1).
         test_fraction: share of each class that tests in a random split, in (0, 1), with ``val_fraction`` below 1.
@@ -80,11 +81,7 @@ class GraphDataModule(NodeDataModule):
     ) -> None:
         if isinstance(split, str) and split not in ("public", "random"):
             raise ValueError(f'split must be "public", "random" or a number from 0 on, but it is "{split}".')
-        if not (val_fraction > 0 and test_fraction > 0 and val_fraction + test_fraction < 1):
-            raise ValueError(
-                f"val_fraction and test_fraction must be above 0 and together below 1, but they are {val_fraction} and "
-                f"{test_fraction}."
-            )
+        check_fractions(val_fraction, test_fraction)
         column = split if isinstance(split, int) else mask_column
         super().__init__(num_neighbors, batch_size, eval_batch_size, seed, column)
         self.path, self.dataset, self.dataset_args = path, dataset, dataset_args or {}
@@ -127,7 +124,7 @@ class GraphDataModule(NodeDataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
-        has_labels, found = self.graph.y is not None, list(self.class_names or ())
+        has_labels, found = "graph" in vars(self) and self.graph.y is not None, list(self.class_names or ())
         learnt = list(state_dict.get("class_names", found))
         if has_labels and learnt != found:
             raise LabError(

@@ -1,6 +1,7 @@
 """Random numbers and the mean of those seen so far: a task that takes a memory of every step."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,6 +93,13 @@ class RunningAverageDataModule(InMemoryDataModule):
     def load(self, training: bool) -> dict[str, tuple[Tensor, ...]]:
         split = "val" if training else "test"
         return {split: draw_running_average(self.num_eval, self.seq_len, self.seed, split)}
+
+    def preview(self) -> dict[str, Any]:
+        """What a picture of the data shows: how many sequences a split has, and one with its running means."""
+        training = self.num_batches * self.batch_size
+        splits = {split: {"sequences": training if split == "train" else self.num_eval} for split in SPLITS}
+        inputs, means = draw_running_average(1, self.seq_len, self.seed, "train")
+        return {"splits": splits, "samples": [("numbers", inputs[0, :, 0].numpy()), ("mean", means[0, :, 0].numpy())]}
 
     def train_dataloader(self) -> DataLoader:
         world_size, rank = self._world()

@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from datamodules.listing import by_stem, list_files
+from datamodules.text_files import TEXT, read_texts
 from lab.downloads import download
 from lab.errors import LabError
 
@@ -34,7 +35,6 @@ FAKER_LOCALES = {
     "Uzbek": ["uz_UZ"],
     "Zulu": ["zu_ZA"],
 }
-TEXT = (".txt",)
 MIRROR = "https://raw.githubusercontent.com/spro/practical-pytorch/ff2b4c46224c8f887910da343211a2e468eef9ac/data/names/"
 MD5 = {
     "Arabic": "82fae9e94c57f0ce3971ff005db0429e",
@@ -117,28 +117,4 @@ def file_surnames(folder: Path) -> Mapping[str, list[str]]:
     files = by_stem(list_files(folder, TEXT, "text files"))
     if not files:
         raise LabError(f"{folder} must hold text files such as Italian.txt, one surname a line, but holds none.")
-    return {language: read_names(file) for language, file in files.items()}
-
-
-def read_names(path: Path) -> list[str]:
-    """The lines of a text file that are neither blank nor a comment, which begins with #.
-
-    Raises:
-        LabError: when the file is not there, has no name, or is no text in UTF-8.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if "\0" in text:
-            raise UnicodeError("text in UTF-16")
-    except (UnicodeError, IsADirectoryError) as error:
-        raise LabError(f"{path} is no text in UTF-8 with one name a line: save it as such.") from error
-    except OSError as error:
-        remedy = f'a name itself goes in brackets: --data.names "[{path}]"'
-        if str(path).startswith("["):
-            remedy = "these brackets are no list to YAML: put a name that begins with an apostrophe in double quotes"
-        raise LabError(f'the file of names "{path}" does not exist; {remedy}.') from error
-    lines = (line.strip() for line in text.splitlines())
-    names = [line for line in lines if line and not line.startswith("#")]
-    if not names:
-        raise LabError(f"{path} must hold names, one a line, but it is empty.")
-    return names
+    return {language: read_texts(file) for language, file in files.items()}

@@ -122,6 +122,4 @@ def tell_constant(source: Path, names: Sequence[str], values: Tensor, option: st
     constant = [name for name, column in zip(names, values.T, strict=True) if bool((column == column[0]).all())]
     if constant and len(values) > 1:
         listed = ", ".join(f'"{name}"' for name in constant)
-        tell_once(
-            f"{source}: {listed} is the same in all {len(values)} rows and tells nothing: leave it out by {option}."
-        )
+        tell_once(f"{source}: {listed} is the same in all {len(values)} rows, and tells nothing: see {option}.")

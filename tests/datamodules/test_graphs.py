@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from datamodules.graphs import GraphDataModule
+from lab.errors import LabError
 from lit_models import LitNodeClassifier
 from nets import GAT, GCN
 
@@ -160,3 +161,50 @@ ERRORS = {
 def test_mistakes_are_named(message: str, arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=message):
         TinyGraph(**arguments)
+
+
+def test_a_preview_counts_the_classes_of_each_split() -> None:
+    preview = ready().preview()
+    assert preview["splits"] == {
+        "train": {"ash": 3, "elm": 3, "oak": 3}, "val": {"ash": 2, "elm": 2, "oak": 2},
+        "test": {"ash": 3, "elm": 3, "oak": 3},
+    }  # fmt: skip
+    assert [label for label, _ in preview["samples"]] == ["ash", "elm", "oak"]
+    assert preview["samples"][1][1].startswith("node 1: ")
+
+
+def test_one_source_is_needed() -> None:
+    for arguments in ({}, {"path": "a", "dataset": "b"}):
+        with pytest.raises(LabError, match=r"GraphDataModule needs one of data\.path, .* and data\.dataset"):
+            GraphDataModule(**arguments).setup("fit")
+
+
+def test_a_random_split_gives_each_class_its_share() -> None:
+    args = {"avg_num_nodes": 90, "num_classes": 3}
+    fake = "torch_geometric.datasets.FakeDataset"
+    data = [GraphDataModule(dataset=fake, dataset_args=args, val_fraction=0.25, test_fraction=0.5) for _ in range(2)]
+    for one in data:
+        one.setup("fit")
+    counts = data[0].preview()["splits"]
+    for name, number in counts["test"].items():
+        of_class = sum(counts[split][name] for split in counts)
+        assert number == round(of_class / 2) and counts["val"][name] == round(0.75 * of_class) - number
+    assert torch.equal(data[0].graph.test_mask, data[1].graph.test_mask)
+
+
+@pytest.mark.parametrize("net", [GCN, GAT])
+def test_weights_of_edges_are_used_by_a_gcn_and_said_to_be_left_out_by_others(
+    make_trainer: Any, monkeypatch: pytest.MonkeyPatch, net: type
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("lit_models.node_classifier.rank_zero_info", told.append)
+    logits = []
+    for weight in (0.0, 1.0):
+        weights = torch.full((tiny_graph().num_edges,), weight)
+        torch.manual_seed(0)
+        task = LitNodeClassifier(net(FEATURES, 4, CLASSES), CLASSES)
+        data = TinyGraph(changes={"edge_weight": weights})
+        (columns,) = make_trainer().predict(task, datamodule=data)
+        logits.append(columns["probability"])
+    assert torch.equal(*logits) == (net is GAT)
+    assert told == ["GAT reads no weights of edges: those of the data are left out."] * (2 * (net is GAT))

@@ -213,3 +213,10 @@ def test_no_linear_recurrence_is_as_good_at_every_step() -> None:
 def test_arguments_out_of_range_are_refused(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RunningAverageDataModule(**arguments)
+
+
+def test_a_preview_draws_a_sequence_and_its_means() -> None:
+    preview = RunningAverageDataModule(seq_len=4, num_batches=2, batch_size=3, num_eval=5).preview()
+    assert preview["splits"] == {"train": {"sequences": 6}, "val": {"sequences": 5}, "test": {"sequences": 5}}
+    (_, numbers), (_, means) = preview["samples"]
+    assert means[-1] == pytest.approx(numbers.mean(), abs=1e-6)

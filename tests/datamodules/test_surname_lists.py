@@ -11,7 +11,7 @@ from types import MappingProxyType, ModuleType
 import pytest
 from faker.providers.person import Provider as DefaultProvider
 
-from datamodules import surname_lists
+from datamodules import surname_lists, text_files
 from datamodules.alphabet import to_ascii
 from datamodules.surname_lists import FAKER_LOCALES, MD5, MIRROR, faker_surnames, file_surnames
 from lab.errors import LabError
@@ -105,7 +105,7 @@ def test_a_file_without_names_or_in_another_encoding_is_named(tmp_path: Path, co
 def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "Irish.txt").mkdir()
     with pytest.raises(LabError, match=r"Irish\.txt is no text in UTF-8"):
-        surname_lists.read_names(tmp_path / "Irish.txt")
+        text_files.read_texts(tmp_path / "Irish.txt")
 
 
 def test_a_folder_without_lists_is_named(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_folder_without_lists_is_named(tmp_path: Path) -> None:
 def test_a_missing_file_of_names_may_have_been_meant_as_a_name() -> None:
     message = r'the file of names "Rossi" does not exist; a name itself goes in brackets: --data.names "\[Rossi\]"'
     with pytest.raises(LabError, match=message):
-        surname_lists.read_names(Path("Rossi"))
+        text_files.read_texts(Path("Rossi"))
 
 
 class Mirror:
@@ -202,9 +202,9 @@ def test_real_surnames(real_data: Path) -> None:
 def test_a_file_in_another_encoding_is_refused(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "names.txt").write_text("Nuñez\nRossi" if encoding == "latin-1" else "Rossi", encoding=encoding)
     with pytest.raises(LabError, match="is no text in UTF-8 with one name a line: save it as such"):
-        surname_lists.read_names(tmp_path / "names.txt")
+        text_files.read_texts(tmp_path / "names.txt")
 
 
 def test_blank_lines_comments_and_a_byte_order_mark_are_no_names(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("\ufeff# of a register\n\n  Rossi \n \t\nBruni\r\n", encoding="utf-8")
-    assert surname_lists.read_names(tmp_path / "names.txt") == ["Rossi", "Bruni"]
+    assert text_files.read_texts(tmp_path / "names.txt") == ["Rossi", "Bruni"]

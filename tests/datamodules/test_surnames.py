@@ -10,7 +10,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 from running import NO_PICTURES, ROOT, Lab
 
-from datamodules import SurnamesDataModule, surnames
+from datamodules import SurnamesDataModule, labeled_texts, surnames, text_splits
 from datamodules.alphabet import to_ascii
 from datamodules.buckets import BucketSampler
 from lab import load_run
@@ -40,7 +40,8 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     sentences: list[str] = []
-    monkeypatch.setattr(surnames, "rank_zero_info", sentences.append)
+    for module in (labeled_texts, text_splits):
+        monkeypatch.setattr(module, "rank_zero_info", sentences.append)
     return sentences
 
 

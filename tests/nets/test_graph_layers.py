@@ -135,3 +135,15 @@ def test_dropped_attention_weights_are_scaled_but_given_back_whole() -> None:
     whole, weights = layer.eval()(x, edges)
     assert not torch.equal(outs[0], outs[1]) and torch.equal(weights, layer.train()(x, edges)[1])
     assert (outs.mean(dim=0) - whole).abs().max() < 5 * (outs.std(dim=0) / 4000**0.5).max()
+
+
+def test_weighted_adjacency_is_that_of_pyg_and_of_ones_the_unweighted_one() -> None:
+    from torch_geometric.nn.conv.gcn_conv import gcn_norm
+
+    edges = torch.tensor([[0, 1, 2, 3, 0, 2], [1, 2, 3, 0, 2, 2]])
+    weights = torch.tensor([0.5, 2.0, 0.0, 1.5, 3.0, 1.0])
+    index, values = gcn_norm(edges, weights, 5)
+    expected = torch.zeros(5, 5).index_put((index[1], index[0]), values, accumulate=True)
+    assert_close(normalized_adjacency(edges, 5, edge_weight=weights) @ torch.eye(5), expected)
+    ones = normalized_adjacency(edges, 5, edge_weight=torch.ones(6)) @ torch.eye(5)
+    assert_close(ones, normalized_adjacency(edges, 5) @ torch.eye(5))
