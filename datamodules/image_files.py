@@ -45,13 +45,13 @@ def list_images(folder: Path) -> list[Path]:
     return list_files(folder, image_extensions(), "images")
 
 
-def check_channels(channels: str | int) -> None:
+def check_channels(channels: int | str) -> None:
     """Raise ValueError unless channels are "auto", 1 or 3."""
     if channels not in ("auto", 1, 3):
         raise ValueError(f'channels must be "auto", 1 (grey) or 3 (colour), but it is {channels!r}.')
 
 
-def glance(paths: Iterable[Path], channels: str | int = "auto") -> ImageForm:
+def glance(paths: Iterable[Path], channels: int | str = "auto") -> ImageForm:
     """The form of images by the headers of their files.
 
     Args:

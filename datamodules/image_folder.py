@@ -64,7 +64,7 @@ class ImageFolderDataModule(OwnImages):
         folder: str = "",
         table: str | None = None,
         image_size: int | None = None,
-        channels: str | int = "auto",
+        channels: int | str = "auto",
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         predict_files: str | list[str] | None = None,

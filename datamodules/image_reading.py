@@ -19,6 +19,7 @@ from datamodules.listing import tell_once
 from lab.errors import LabError
 
 FORMATS = ("PNG", "TIFF", "JPEG", "BMP", "GIF", "WEBP", "PPM", "JPEG2000", "AVIF")
+WIDTH, HEIGHT = 256, 257  # tags of TIFF
 ORIENTATION, BITS_PER_SAMPLE, PHOTOMETRIC = 274, 258, 262  # tags of TIFF, the first of EXIF too
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 DARK, DIM = 1 << 12, 1 << 14  # 16-bit values below which 4, and 6, bits are left of 8
@@ -101,14 +102,16 @@ def picture_header(path: Path) -> tuple[tuple[int, int], bool]:
     """
     try:
         with path.open("rb") as stream, Image.open(stream, formats=_known_formats()) as file:
+            size = _tag(file, WIDTH) or file.width, _tag(file, HEIGHT) or file.height  # a TIFF's may be upright already
+            upright = size[::-1] if _orientation(file) in range(5, 9) else size
+            # A palette comes last: to ask for it is to decode the pixels, which turns a TIFF and forgets how.
             palette = np.reshape(file.getpalette("RGB"), (-1, 3)) if file.mode == "P" else None
             is_grey = file.mode[0] in "1LIF" and file.mode != "LAB" if palette is None else is_grey_palette(palette)
-            size = file.size[::-1] if _orientation(file) in range(5, 9) else file.size
     except FileNotFoundError as error:
         raise LabError(f"{path} is missing.") from error
     except Exception as error:  # the bytes of a damaged file may raise anything
         raise _unreadable(path, error) from error
-    return size, is_grey
+    return upright, is_grey
 
 
 def to_bytes(picture: Picture, mode: str, notes: Notes) -> Image.Image:

@@ -78,7 +78,7 @@ class ImagePairsDataModule(OwnImages, SegmentationDataModule):
         mask_folder: str | None = None,
         table: str | None = None,
         class_values: dict[str, Value | list[Value]] | None = None,
-        channels: str | int = "auto",
+        channels: int | str = "auto",
         image_size: int | None = None,
         crop_size: int | None = None,
         crops_per_image: int = 1,

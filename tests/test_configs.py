@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from first_losses import first_losses
-from image_files import write_membrane, write_pets
+from image_files import write_classes, write_membrane, write_pets, write_png
 from planetoid_raw import write_planetoid
 from running import DIGITS
 
@@ -21,6 +21,7 @@ SMALLER = {
     "shapes": ["--data.num_train=64", "--data.num_eval=16"],
     "surname_classifier": ["--model.net.hidden_size=16"],
 }
+SMALLER |= {"image_folder": ["--data.folder=pictures"], "image_pairs": ["--data.folder=membrane/train"]}
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,8 @@ def data_root(tmp_path_factory) -> Path:
     write_planetoid(root / "Planetoid" / "Cora" / "raw", num_features=1433)
     write_membrane(root, num_slices=10, size=256)
     write_pets(root)
+    write_classes(root / "pictures", dict.fromkeys("abcdefghij", 6))
+    write_png(root / "pictures" / "a" / "0.png", rng.integers(256, size=(40, 30, 3)))
     return root
 
 

@@ -146,3 +146,27 @@ def test_a_fast_development_run_writes_no_pictures(make_trainer: Callable, tmp_p
     trainer = make_trainer(callbacks=[PredictionsFile()], fast_dev_run=True)
     trainer.predict(Painter(), DataLoader(torch.arange(1, 6), batch_size=2))
     assert not list(tmp_path.rglob("*.png"))
+
+
+def test_files_and_the_names_of_their_classes_stand_beside_the_numbers(
+    make_trainer: Callable, task: LitImageClassifier, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Data:
+        file_names, class_names = ("a/0.png", "b/0.png"), ("ant", "bee")
+
+    batch = {"class": torch.tensor([1, 2]), "probability": torch.tensor([0.5, 0.25]), "logits": torch.zeros(2, 3)}
+    writer, trainer = PredictionsFile(), make_trainer()
+    trainer.datamodule = Data()
+    writer.write_on_epoch_end(trainer, task, [batch], [[[1], [0]]])
+    with writer.path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [[*row.values()][:5] for row in rows] == [
+        ["0", "a/0.png", "2", "2", "0.25"],
+        ["1", "b/0.png", "bee", "1", "0.5"],
+    ]
+    assert [*rows[0]][:5] == ["index", "file", "class_name", "class", "probability"]
+    assert capsys.readouterr().out.splitlines() == [
+        "file     class name  class  probability",
+        "a/0.png  2           2            0.250",
+        "b/0.png  bee         1            0.500",
+    ]
