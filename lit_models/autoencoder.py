@@ -1,4 +1,4 @@
-"""Learning to reconstruct: autoencoders, their denoising and masked kin, one network or many at once.
+"""Learning to reconstruct: plain, denoising and masked autoencoders, one network or many at once.
 
 Letters: B batch, D inputs, K bottleneck, R replicas.
 """

@@ -1,4 +1,4 @@
-"""What the classifiers share: the cross-entropy, and metrics of whole splits."""
+"""What the classifiers share: the cross-entropy, and metrics over all samples of a split."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -49,7 +49,7 @@ class LitClassifier(LitTask):
         self.val_metrics, self.test_metrics = (nn.ModuleDict(metrics()) for _ in range(2))
 
     def setup(self, stage: str) -> None:
-        """Hold the classes of network and data, and all labels of data in memory, against ``num_classes``."""
+        """Raise ValueError unless network, data, and all labels of data in memory are of ``num_classes``."""
         super().setup(stage)
         for dataset in getattr(self.datamodule, "datasets", {}).values() if stage != "predict" else ():
             tensors: Any = getattr(dataset, "tensors", ())

@@ -1,4 +1,7 @@
-"""Classification of whole images."""
+"""Classification of images.
+
+The training and evaluation steps are in ``classifier.py``; the optimizer, its schedule and checkpoints in ``task.py``.
+"""
 
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn

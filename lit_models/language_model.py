@@ -1,4 +1,4 @@
-"""A language model under a condition, and the texts that it writes."""
+"""A conditional language model, and the texts that it writes."""
 
 import math
 from collections import Counter
@@ -21,7 +21,7 @@ WAYS = ("greedy", "beam", "sample")  # to write a text
 
 
 class LitLanguageModel(LitTask):
-    r"""Trains a network that tells the next token of a text under a condition, such as its language.
+    r"""Trains a network to predict the next token of a text under a condition, such as its language.
 
     loss = −log p(token | those before it, condition), averaged over the tokens and the end of each text, in nats; logs
     ``train/loss``, for ``val`` and ``test`` the ``loss``, ``perplexity`` = e^loss and ``bits_per_char`` = loss/ln 2,
@@ -73,7 +73,7 @@ class LitLanguageModel(LitTask):
         check_vocabulary(data, self.net, exact)
 
     def setup(self, stage: str) -> None:
-        """What the conditions of data and network have to do with each other; and that there is something to write."""
+        """Check the conditions of the network against the data, and that ``predict`` knows how many texts to write."""
         super().setup(stage)
         if stage == "predict" and getattr(self.datamodule, "num_written", None) is None:
             raise ValueError("a generator must know how many texts it is to write: set data.num_written, say to 8.")

@@ -6,7 +6,7 @@ from itertools import count
 import torch
 from torch import Tensor
 
-APART = 16  # grey levels between two classes that the eye tells without colours
+APART = 16  # grey levels between two classes that the eye can distinguish without colours
 
 
 def values_of_classes(num_classes: int, known: Sequence[int] | None = None) -> list[int]:
@@ -57,3 +57,17 @@ def class_colors(num_classes: int) -> list[tuple[int, int, int]]:
         return sum((number >> 3 * bit + offset & 1) << 7 - bit for bit in range(3))
 
     return [(channel(number, 0), channel(number, 1), channel(number, 2)) for number in range(num_classes)]
+
+
+def draw_overlays(images: Tensor, classes: Tensor) -> Tensor:
+    """Images under the colours of their classes.
+
+    Shapes:
+        images (B, 1 or 3, H, W) in [0, 1], classes (B, C, H, W) of booleans -> (B, 3, H, W) of bytes
+    """
+    from torchvision.utils import draw_segmentation_masks
+
+    pixels = (255 * images.float().clamp(0, 1)).round().byte().expand(-1, 3, -1, -1)
+    colors = class_colors(classes.shape[1])
+    pairs = zip(pixels.cpu(), classes.cpu(), strict=True)
+    return torch.stack([draw_segmentation_masks(image, masks, alpha=0.5, colors=colors) for image, masks in pairs])

@@ -78,7 +78,7 @@ class LitNodeClassifier(LitReplicas):
         self.register_load_state_dict_pre_hook(_fill_in_best)
 
     def setup(self, stage: str) -> None:
-        """Hold the classes and the features of the data against those of the task and the network."""
+        """Raise ValueError unless the data have the classes and the features of the task and the network."""
         super().setup(stage)
         features = getattr(self.datamodule, "num_features", None)
         in_channels = getattr(self.net, "in_channels", features)

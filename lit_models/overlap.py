@@ -1,4 +1,4 @@
-"""How far two segmentations overlap: as scores of whole classes, and as a loss that has a gradient."""
+"""How far two segmentations overlap: as scores of each class, and as a loss that has a gradient."""
 
 import torch
 from torch import Tensor

@@ -2,7 +2,6 @@
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassConfusionMatrix
@@ -10,7 +9,8 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from lit_models.boundary import BoundaryFScore
 from lit_models.class_averages import mean_over_classes
 from lit_models.class_counts import check_outputs, names_of_outputs
-from lit_models.mask_pictures import class_colors, mask_palette, to_mask, values_of_classes
+from lit_models.mask_checks import check_masks, warn_of_one_class
+from lit_models.mask_pictures import draw_overlays, mask_palette, to_mask, values_of_classes
 from lit_models.overlap import dice_loss, overlap_scores
 from lit_models.task import LitTask
 from nets import tiled_logits
@@ -34,7 +34,7 @@ class LitSegmenter(LitTask):
         num_classes: number of classes C, ≥ 2.
         loss: "cross_entropy", "dice" or "cross_entropy+dice".
         ignore_index: the label of void pixels.
-        tile_size: larger images are evaluated in tiles of that side, in pixels, see ``tiled_logits``; None for whole.
+        tile_size: larger images are evaluated in tiles of that side, see ``tiled_logits``; None for no tiles.
         tile_overlap: pixels that neighbouring tiles share, in [0, ``tile_size``).
         input_size: images of another size are evaluated at that side, in pixels, and the logits brought back to the
             size of the image; None for as they are.
@@ -85,7 +85,7 @@ class LitSegmenter(LitTask):
         self.boundary = None if boundary_tolerance is None else BoundaryFScore(boundary_tolerance, ignore_index)
 
     def setup(self, stage: str) -> None:
-        """Hold the number of classes of the data and of the network against ``num_classes``."""
+        """Raise ValueError unless data and network have ``num_classes``; take the values of masks from the data."""
         super().setup(stage)
         self.mask_values = values_of_classes(self.num_classes, getattr(self.datamodule, "mask_values", None))
 
@@ -116,11 +116,11 @@ class LitSegmenter(LitTask):
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         images, masks = batch[0], check_labels(batch[1], name="masks")
         if batch_idx == 0:
-            self._check(images, masks)
+            check_masks(images, masks, self.num_classes, self.ignore_index)
         try:
             return self.track(self._loss(self.net(images), masks), len(images))
         except (IndexError, RuntimeError):  # of a loss that has met a number that is no class
-            self._check(images, masks)
+            check_masks(images, masks, self.num_classes, self.ignore_index)
             raise
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
@@ -167,7 +167,7 @@ class LitSegmenter(LitTask):
 
     def _evaluate(self, split: str, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
         images, masks = batch[0], check_labels(batch[1], name="masks")
-        self._check(images, masks)
+        check_masks(images, masks, self.num_classes, self.ignore_index)
         logits = self.segment(images)
         loss, predicted = self._loss(logits, masks), logits.argmax(dim=1)
         num_known = int((masks != self.ignore_index).sum())  # the pixels that the loss is a mean of
@@ -179,12 +179,13 @@ class LitSegmenter(LitTask):
 
     def _log_scores(self, split: str) -> None:
         confusion = self.confusion.compute()
-        self._tell_one_class(split, confusion)
+        if not self.trainer.sanity_checking:
+            warn_of_one_class(split, confusion, self.ignore_index)
         self.confusion.reset()
         if confusion.sum() == 0 and not self.trainer.sanity_checking:
             raise ValueError(
-                f"all pixels of the {split} split are void ({self.ignore_index}), so that nothing can be scored: mend "
-                f"its masks, or set model.ignore_index to the label of what is to be left out."
+                f"all pixels of the {split} split are void ({self.ignore_index}), so that nothing can be scored: "
+                f"correct its masks, or set model.ignore_index to the label of what is to be left out."
             )
         scores = overlap_scores(confusion)
         logged = {name: mean_over_classes(scores[name]) for name in ("iou", "dice")} | {"acc": scores["acc"]}
@@ -193,39 +194,3 @@ class LitSegmenter(LitTask):
             of_classes = zip(names, scores["iou"], strict=True)
             logged |= {f"iou_{name}": iou for name, iou in of_classes if not iou.isnan()}
         self.log_dict({f"{split}/{name}": value.float() for name, value in logged.items()}, sync_dist=True)
-
-    def _tell_one_class(self, split: str, confusion: Tensor) -> None:
-        present = confusion.sum(dim=1).nonzero()[:, 0].tolist()
-        if len(present) == 1 and not self.trainer.sanity_checking:
-            rank_zero_warn(
-                f"the {split} masks hold the class {present[0]} alone, beside void, so that the scores say little: do "
-                f"they hold the numbers of the classes, and does {self.ignore_index} (ignore_index) mean void?"
-            )
-
-    def _check(self, images: Tensor, masks: Tensor) -> None:
-        if masks.shape != (len(images), *images.shape[-2:]):
-            raise ValueError(
-                f"masks must have the sizes of their images, {(len(images), *images.shape[-2:])}, "
-                f"but have {tuple(masks.shape)}."
-            )
-        wrong = masks[(masks < 0) | (masks >= self.num_classes) & (masks != self.ignore_index)]
-        if len(wrong):
-            raise ValueError(
-                f"a mask holds the class {int(wrong[0])}, but num_classes={self.num_classes} allows 0 … "
-                f"{self.num_classes - 1}, and {self.ignore_index} for void: set model.num_classes and "
-                f"model.net.num_classes, or mend the mask."
-            )
-
-
-def draw_overlays(images: Tensor, classes: Tensor) -> Tensor:
-    """Images under the colours of their classes.
-
-    Shapes:
-        images (B, 1 or 3, H, W) in [0, 1], classes (B, C, H, W) of booleans -> (B, 3, H, W) of bytes
-    """
-    from torchvision.utils import draw_segmentation_masks
-
-    pixels = (255 * images.float().clamp(0, 1)).round().byte().expand(-1, 3, -1, -1)
-    colors = class_colors(classes.shape[1])
-    pairs = zip(pixels.cpu(), classes.cpu(), strict=True)
-    return torch.stack([draw_segmentation_masks(image, masks, alpha=0.5, colors=colors) for image, masks in pairs])

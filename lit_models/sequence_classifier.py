@@ -1,4 +1,7 @@
-"""Classification of whole sequences of tokens."""
+"""Classification of sequences of tokens.
+
+The training and evaluation steps are in ``classifier.py``; the optimizer, its schedule and checkpoints in ``task.py``.
+"""
 
 from typing import Any
 
@@ -18,9 +21,8 @@ class LitSequenceClassifier(LitClassifier):
     r"""Trains a network that maps sequences of tokens to logits with the cross-entropy.
 
     loss = −log softmax(net(tokens, lengths))_label, averaged over the batch; logs ``train/loss``, and for ``val`` and
-    ``test`` the ``loss``, the accuracy ``acc``, and where classes are unbalanced what tells more: ``balanced_acc``, the
-    mean over the classes of their recall, and ``macro_f1``, the mean of their F1 scores; what a class without samples
-    counts for is said in ``lit_models.class_averages``.
+    ``test`` the ``loss``, the accuracy ``acc``, and for unbalanced classes ``balanced_acc``, the mean over the classes
+    of their recall, and ``macro_f1``, the mean of their F1 scores. For a class without samples see ``ClassMean``.
 
     Args:
         net: from tokens (B, T) and lengths (B,) to logits (B, C).
@@ -60,7 +62,7 @@ class LitSequenceClassifier(LitClassifier):
         check_vocabulary(self.datamodule, self.net, exact)
 
     def setup(self, stage: str) -> None:
-        """What the classes of data and network have to do with each other; and that there is something to classify."""
+        """Check ``num_classes`` against data and network, and that ``predict`` was given names to classify."""
         super().setup(stage)
         if stage == "predict" and getattr(self.datamodule, "num_written", None) is not None:
             raise ValueError("a classifier reads names and writes none: leave out data.num_written.")

@@ -24,6 +24,9 @@ class LitTask(LightningModule):
     the same ``net`` is passed. Either way it loads with ``weights_only=True``: NumPy's numbers, such as a learning rate
     out of ``np.logspace``, are saved as Python's, and a state that is no mere data is refused before training.
 
+    All parameters are one group of the optimizer, so that its ``weight_decay`` falls on biases and on the weights of
+    normalisation layers too. To leave them out, override ``configure_optimizers`` with groups of parameters.
+
     Args:
         net: the architecture.
         optimizer: from parameters to an optimizer; AdamW with torch's defaults when None.
@@ -61,7 +64,7 @@ class LitTask(LightningModule):
 
     @property
     def datamodule(self) -> Any:
-        """The datamodule of the run, of which a task may ask what not every one has."""
+        """The datamodule of the run, with attributes that only some have."""
         trainer: Any = self.trainer
         return trainer.datamodule
 
@@ -103,7 +106,7 @@ class LitTask(LightningModule):
             check_counts(classes_of_data(self.datamodule), "classes", counts, exact)
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.optimizer(self.parameters())
+        optimizer = self.optimizer(self.parameters())  # one group: biases and norms are decayed too
         _make_plain(optimizer)
         if self.scheduler is None:
             return optimizer

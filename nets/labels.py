@@ -1,4 +1,4 @@
-"""What is taken for the label of a class: a whole number from 0 on, of which none is cut off or left out in silence.
+"""Labels of classes: integers from 0 on, checked so that none is rounded or ignored without a message.
 
 Letters: B samples, C classes.
 """
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-NO_LABEL = torch.iinfo(torch.long).min  # PyTorch's cross-entropy leaves out −100 unless it is told another number
+NO_LABEL = torch.iinfo(torch.long).min  # PyTorch's cross-entropy leaves out −100 unless it is given another number
 
 
 def check_labels(
@@ -15,7 +15,7 @@ def check_labels(
 ) -> Tensor:
     """The labels of classes as int64; of whole numbers of any type, or of booleans, which stand for 0 and 1.
 
-    What costs a look at the values, and so on a GPU a wait for it, is checked if ``num_classes`` is given.
+    The values are checked if ``num_classes`` is given, for which the CPU has to wait for a GPU.
 
     Args:
         labels: the labels.
@@ -43,7 +43,7 @@ def check_labels(
     if num_classes is not None and labels.numel():
         least, most = (int(value) for value in labels.aminmax())
         if least < 0 or most >= num_classes:
-            remedy = "subtract 1, if they begin at 1" if least > 0 else "mend them"
+            remedy = "subtract 1, if they begin at 1" if least > 0 else "correct them"
             raise ValueError(
                 f"{name} must be from 0 to {num_classes - 1}, the {num_classes} classes, but hold "
                 f"{least if least < 0 else most}: {remedy}, or set num_classes to what the data has."

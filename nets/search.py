@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nets.search_state import expand_state, reorder_state
+
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 
@@ -86,7 +88,7 @@ def beam_search(
     check_start(start, beam_width=beam_width, max_length=max_length, num_return=num_return)
     _check_ranges(beam_width, num_return, length_penalty)
     first_row = beam_width * torch.arange(len(start), device=start.device)[:, None]
-    state = _map_tensors(state, lambda part: _check_rows(part, len(start)).repeat_interleave(beam_width, dim=0))
+    state = expand_state(state, len(start), beam_width)
     tokens = start.long().view(-1, 1, 1).repeat(1, beam_width, 1)  # (B, k, 1 + t), with the start
     # Log-probabilities (B, k) of the unfinished. All k are the same as yet: the first alone counts.
     live = torch.full(tokens.shape[:2], -torch.inf, dtype=torch.float32, device=start.device)
@@ -106,7 +108,7 @@ def beam_search(
             history.append(Hypotheses(tokens[..., 1:], live))
         if finished is not None and _is_over(live, finished, length, max_length, length_penalty):
             break
-        state = _reorder(state, (first_row + parents).flatten())
+        state = reorder_state(state, (first_row + parents).flatten())
     else:  # at max_length all are finished
         finished = _set_aside(finished, tokens, live, length_penalty, eos)
     found = Hypotheses(finished.tokens[:, :num_return, 1:], finished.log_probs[:, :num_return])
@@ -168,28 +170,8 @@ def _is_over(live: Tensor, finished: _Finished, length: int, max_length: int, le
     return bool((live[:, 0] / best_length**length_penalty <= finished.scores[:, -1]).all())
 
 
-def _reorder(state: Any, rows: Tensor) -> Any:
-    return _map_tensors(state, lambda part: part.index_select(0, rows))
-
-
 def _take(tokens: Tensor, places: Tensor) -> Tensor:
     return tokens.gather(1, places[..., None].expand(-1, -1, tokens.shape[-1]))
-
-
-def _map_tensors(state: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """The same nest of tuples, lists and dictionaries, each tensor replaced by what a function makes of it."""
-    if isinstance(state, Tensor):
-        return function(state)
-    if isinstance(state, dict):
-        return {key: _map_tensors(part, function) for key, part in state.items()}
-    if isinstance(state, tuple | list):
-        parts = [_map_tensors(part, function) for part in state]
-        return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
-    if state is None:
-        return None
-    raise ValueError(
-        f"the state must consist of tensors in tuples, lists and dictionaries, but holds a {type(state).__name__}."
-    )
 
 
 def check_start(start: Tensor, **numbers: int) -> None:
@@ -213,14 +195,6 @@ def _check_ranges(beam_width: int, num_return: int, length_penalty: float) -> No
         raise ValueError(f"num_return must be at most beam_width={beam_width}, but it is {num_return}.")
     if not -10 <= length_penalty <= 10:
         raise ValueError(f"length_penalty must be in [−10, 10], but it is {length_penalty}.")
-
-
-def _check_rows(part: Tensor, rows: int) -> Tensor:
-    if part.dim() == 0 or len(part) != rows:
-        raise ValueError(
-            f"each tensor of the state must have {rows} rows, one a sequence, but one has {tuple(part.shape)}."
-        )
-    return part
 
 
 def check_log_probs(log_probs: Tensor, rows: int, eos: int | None) -> Tensor:

@@ -42,7 +42,7 @@ def check_numbers(x: Tensor | PackedSequence) -> None:
         sample, step, column = places[0].tolist()
         raise ValueError(
             f"the input must be numbers, but {len(places)} of them are NaN, the first at sample {sample}, step {step}, "
-            f"column {column} (counted from 0), in {_describe(x)}: mend or leave out these samples."
+            f"column {column} (counted from 0), in {_describe(x)}: correct or leave out these samples."
         )
 
 

@@ -1,4 +1,4 @@
-"""High dimensions have room: projections that keep distances, and many directions that are almost orthogonal.
+"""Geometry of high dimensions: projections that keep distances, and many directions that are almost orthogonal.
 
 Everything is drawn on the CPU in the default dtype from a generator of its own: the global one is left alone.
 """
@@ -47,7 +47,7 @@ def jl_projection(n_dims: int, k: int, seed: int) -> Tensor:
 
     Args:
         n_dims: number of dimensions before, ≥ 1.
-        k: number of dimensions after, ≥ 1; ``jl_dimension`` tells how many it takes.
+        k: number of dimensions after, ≥ 1; ``jl_dimension`` gives how many it takes.
         seed: seed of the generator.
 
     Shapes:

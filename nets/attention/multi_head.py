@@ -137,7 +137,7 @@ def _check_takes(attention: Callable[..., Any], *keywords: str) -> None:
         inspect.signature(attention).bind(None, None, None, **dict.fromkeys(keywords))
     except (TypeError, ValueError) as error:
         if isinstance(error, ValueError) and not keywords:
-            return  # one of C, which tells no signature
+            return  # one of C, which has no signature to inspect
         name = getattr(attention, "__qualname__", repr(attention))
         asked = ", ".join(("q", "k", "v", *keywords))
         raise ValueError(

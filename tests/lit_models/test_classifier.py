@@ -14,8 +14,8 @@ from lit_models import LitImageClassifier
 WRONG = {
     "floats": (lambda labels: labels.float(), r"labels must be whole numbers, .* but are torch\.float32"),
     "counted from 1": (lambda labels: labels + 1, r"from 0 to 2, the 3 classes, but hold 3: subtract 1, if they begin"),
-    "negative": (lambda labels: labels - 1, r"from 0 to 2, the 3 classes, but hold -1: mend them"),
-    "ignored by PyTorch": (lambda labels: labels * 0 - 100, r"from 0 to 2, the 3 classes, but hold -100: mend them"),
+    "negative": (lambda labels: labels - 1, r"from 0 to 2, the 3 classes, but hold -1: correct them"),
+    "ignored by PyTorch": (lambda labels: labels * 0 - 100, r"from 0 to 2, the 3 classes, but hold -100: correct them"),
     "a column": (lambda labels: labels[:, None], r"labels must have 1 dimension, .*squeeze\(1\) of a column"),
     "probabilities": (lambda labels: torch.eye(3)[labels], r"labels must be whole numbers, .*: take argmax over the"),
 }
@@ -62,7 +62,7 @@ def test_one_wrong_label_among_many_is_named_before_the_first_step(make_trainer:
     labels = torch.zeros(100, dtype=torch.long)
     labels[99] = 3
     trainer = make_trainer(num_sanity_val_steps=0)
-    with pytest.raises(ValueError, match="but hold 3: mend them"):
+    with pytest.raises(ValueError, match="but hold 3: correct them"):
         trainer.fit(task(), datamodule=InMemory(torch.rand(100, 1, 2, 2), labels))
     assert trainer.global_step == 0
 

@@ -10,12 +10,13 @@ from image_files import write_membrane, write_pets
 from lightning.pytorch import LightningDataModule
 from PIL import Image
 from torch import nn
+from torch.nn import functional as F
 
 from datamodules import MembraneDataModule, OxfordPetDataModule, ShapesDataModule
 from datamodules.image_pairs import read_pairs
 from lab.evaluation.predictions import PredictionsFile
 from lit_models import LitSegmenter
-from lit_models.mask_pictures import class_colors, mask_palette, to_mask, values_of_classes
+from lit_models.mask_pictures import class_colors, draw_overlays, mask_palette, to_mask, values_of_classes
 
 
 def predicted_masks(make_trainer: Callable, data: LightningDataModule, channels: int) -> tuple[list[Path], np.ndarray]:
@@ -85,3 +86,14 @@ def test_a_palette_is_there_where_grey_levels_would_look_alike() -> None:
 def test_colours_are_those_of_pascal_voc_and_distinct() -> None:
     assert class_colors(256)[:5] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128)]
     assert class_colors(256)[20:22] == [(0, 64, 128), (128, 64, 128)] and len({*class_colors(256)}) == 256
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_overlay_is_half_the_image_and_half_the_colour_of_the_class(channels: int) -> None:
+    classes = F.one_hot(torch.tensor([[[0, 1], [1, 2]]]), 3).movedim(-1, 1).bool()
+    dark, light = (draw_overlays(torch.full((1, channels, 2, 2), value), classes) for value in (0.0, 1.0))
+    assert ((light.int() - dark.int()) - 128).abs().max() <= 1
+    assert torch.equal(dark[0, :, 0, 1], dark[0, :, 1, 0])
+    assert len(dark[0].flatten(1).unique(dim=1).T) == 3
+    wild = torch.full((1, channels, 2, 2), 7.0)
+    assert torch.equal(draw_overlays(wild, classes), light)  # what is brighter than 1 is white

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_segmentation import VOID, TinyMasks, task_of, tiny_unet
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -14,55 +15,12 @@ from torch.utils.data import DataLoader
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassJaccardIndex
 
 from datamodules import ShapesDataModule
-from datamodules.in_memory import InMemoryDataModule
 from lit_models import LitSegmenter
 from lit_models.boundary import BoundaryFScore
 from lit_models.overlap import dice_loss
-from lit_models.segmenter import draw_overlays
 from nets import UNet, tiled_logits
 
-VOID = 255
 KNOWN = {"num_classes": 3, "ignore_index": VOID}
-
-
-class TinyMasks(InMemoryDataModule):
-    """Images of 12×12 pixels with random masks: 10 to train, 7 to validate, 5 to test, so that 4 is no divisor."""
-
-    num_classes = 3
-    class_names = ("ground", "disc", "ring")
-
-    def __init__(self, void: float = 0.0, batch_size: int = 4, eval_batch_size: int = 4) -> None:
-        super().__init__(batch_size, eval_batch_size)
-        self.void = void
-
-    def load(self, training: bool) -> dict[str, tuple[Tensor, ...]]:
-        lengths = {"train": 10, "val": 7} if training else {"test": 5}
-        return {split: self._draw(length) for split, length in lengths.items()}
-
-    def _draw(self, length: int) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(length)
-        images = torch.rand(length, 1, 12, 12, generator=generator)
-        masks = torch.randint(3, (length, 12, 12), generator=generator, dtype=torch.uint8)
-        # The later an image, the more of it is void.
-        share = 2 * self.void * torch.arange(length)[:, None, None] / length
-        return images, masks.masked_fill(torch.rand(masks.shape, generator=generator) < share, VOID)
-
-
-def tiny_unet(**sizes: int) -> UNet:
-    """A network that predicts each of its classes somewhere."""
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(0)
-        net = UNet(**{"in_channels": 1, "num_classes": 3, "base_channels": 4, "depth": 1, **sizes})
-        for _ in range(30):  # the running means come to those of such images
-            logits = net(torch.rand(16, 1, 12, 12))
-        net.output.weight *= 5
-        net.output.bias -= 5 * (logits.mean(dim=(0, 2, 3)) - net.output.bias) + net.output.bias
-        return net
-
-
-def task_of(lr: float = 0.01, **arguments: object) -> LitSegmenter:
-    net = arguments.pop("net", None) or tiny_unet()
-    return LitSegmenter(net, **{"num_classes": 3, "optimizer": partial(torch.optim.SGD, lr=lr), **arguments})
 
 
 def expected_scores(logits: Tensor, masks: Tensor) -> dict[str, float]:
@@ -238,17 +196,6 @@ def test_predictions_are_pictures_of_the_size_of_the_image(make_trainer: Callabl
     assert_close(share, expected)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_an_overlay_is_half_the_image_and_half_the_colour_of_the_class(channels: int) -> None:
-    classes = F.one_hot(torch.tensor([[[0, 1], [1, 2]]]), 3).movedim(-1, 1).bool()
-    dark, light = (draw_overlays(torch.full((1, channels, 2, 2), value), classes) for value in (0.0, 1.0))
-    assert ((light.int() - dark.int()) - 128).abs().max() <= 1
-    assert torch.equal(dark[0, :, 0, 1], dark[0, :, 1, 0])
-    assert len(dark[0].flatten(1).unique(dim=1).T) == 3
-    wild = torch.full((1, channels, 2, 2), 7.0)
-    assert torch.equal(draw_overlays(wild, classes), light)  # what is brighter than 1 is white
-
-
 def test_a_checkpoint_reloads_without_pickled_objects(make_trainer: Callable, tmp_path: Path) -> None:
     arguments = {"loss": "cross_entropy+dice", "tile_size": 8, "tile_overlap": 3, "boundary_tolerance": 1}
     task, data, trainer = task_of(**arguments), TinyMasks(), make_trainer()
@@ -299,71 +246,6 @@ def test_a_batch_of_void_alone_weighs_nothing_in_the_loss(make_trainer: Callable
         data.datasets["val"].tensors[1][[0, 3]] = VOID
         losses.append(make_trainer().validate(task_of(), datamodule=data, verbose=False)[0]["val/loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
-
-
-def test_a_split_of_void_alone_is_told_and_not_scored(make_trainer: Callable) -> None:
-    data = TinyMasks()
-    data.setup("validate")
-    data.datasets["val"].tensors[1].fill_(VOID)
-    message = r"all pixels of the val split are void \(255\), so that nothing can be scored: mend its masks"
-    with pytest.raises(ValueError, match=message):
-        make_trainer().validate(task_of(), datamodule=data, verbose=False)
-
-
-@pytest.mark.parametrize("step", ["training_step", "validation_step", "test_step"])
-@pytest.mark.parametrize(
-    ("mask", "message"),
-    [
-        (
-            torch.full((2, 8, 8), 3).byte(),
-            r"a mask holds the class 3, but num_classes=3 allows 0 … 2, and 255 for void",
-        ),
-        (
-            torch.full((2, 8, 8), -1),
-            r"a mask holds the class -1, but num_classes=3 allows 0 … 2, and 255 for void: set",
-        ),
-        (
-            torch.zeros(2, 8, 7).byte(),
-            r"masks must have the sizes of their images, \(2, 8, 8\), but have \(2, 8, 7\)\.",
-        ),
-        (torch.zeros(2, 1, 8, 8).byte(), r"masks must have the sizes of .*, \(2, 8, 8\), but have \(2, 1, 8, 8\)\."),
-    ],
-)
-def test_masks_that_do_not_fit_are_refused(mask: Tensor, message: str, step: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        getattr(task_of(), step)((torch.rand(2, 1, 8, 8), mask), 0)
-
-
-@pytest.mark.parametrize("loss", ["cross_entropy", "dice"])
-@pytest.mark.parametrize("wrong", [-100, 3])
-def test_a_number_that_is_no_class_is_named_in_every_batch(wrong: int, loss: str) -> None:
-    mask = torch.zeros(2, 8, 8, dtype=torch.long)
-    mask[1, 2, 3] = wrong
-    with pytest.raises(ValueError, match=f"a mask holds the class {wrong}, but num_classes=3 allows 0 … 2"):
-        task_of(loss=loss).training_step((torch.rand(2, 1, 8, 8), mask), 5)
-
-
-@pytest.mark.parametrize("kind", [torch.int16, torch.int32, torch.uint16, torch.bool])
-def test_masks_of_every_type_of_whole_numbers_are_learnt_from(kind: torch.dtype) -> None:
-    images, mask = torch.rand(2, 1, 8, 8), torch.randint(2, (2, 8, 8))
-    losses = [task_of().eval().training_step((images, labels), 0) for labels in (mask, mask.to(kind))]
-    assert torch.equal(*losses)
-
-
-def test_masks_of_one_class_are_told(make_trainer: Callable) -> None:
-    data = TinyMasks()
-    data.setup("test")
-    masks = data.datasets["test"].tensors[1]
-    masks.copy_(torch.where(masks > 0, VOID, 0))  # as in a file of black and white
-    with pytest.warns(UserWarning, match=r"the test masks hold the class 0 alone, .* does 255 \(ignore_index\) mean"):
-        make_trainer().test(task_of(), datamodule=data, verbose=False)
-
-
-@pytest.mark.parametrize("step", ["training_step", "validation_step"])
-def test_a_byte_that_a_negative_label_would_wrap_to_is_no_void(step: str) -> None:
-    mask = torch.full((2, 8, 8), 156, dtype=torch.uint8)  # −100 as a byte
-    with pytest.raises(ValueError, match=r"a mask holds the class 156, but num_classes=3 allows 0 … 2, and -100 for"):
-        getattr(task_of(ignore_index=-100), step)((torch.rand(2, 1, 8, 8), mask), 0)
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ def test_booleans_are_0_and_1_and_no_labels_are_no_mistake() -> None:
         ),
         (torch.tensor([0.5]).half(), r"whole numbers, .* but are torch\.float16"),
         (torch.tensor([1, 2, 3]), r"labels must be from 0 to 2, the 3 classes, but hold 3: subtract 1, if they begin"),
-        (torch.tensor([0, 3]), r"from 0 to 2, the 3 classes, but hold 3: mend them, or set num_classes to what the"),
-        (torch.tensor([0, -1]), r"from 0 to 2, the 3 classes, but hold -1: mend them"),
-        (torch.tensor([-100, 5]), r"from 0 to 2, the 3 classes, but hold -100: mend them"),
+        (torch.tensor([0, 3]), r"from 0 to 2, the 3 classes, but hold 3: correct them, or set num_classes to what the"),
+        (torch.tensor([0, -1]), r"from 0 to 2, the 3 classes, but hold -1: correct them"),
+        (torch.tensor([-100, 5]), r"from 0 to 2, the 3 classes, but hold -100: correct them"),
         (
             torch.eye(3).long(),
             r"labels must have 1 dimension, one class each, but have the shape \(3, 3\): take",

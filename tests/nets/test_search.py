@@ -1,90 +1,20 @@
 """Beam search against every sequence, against Viterbi's algorithm, and against a plain search with lists."""
 
 import math
-from collections.abc import Iterable, Iterator
 from itertools import islice, product
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
+from plain_search import Model, always, assert_found, every_sequence, plain_search, random_model, ranked
 from torch import Tensor
 from torch.testing import assert_close
 
-from nets import Hypotheses, beam_search, greedy_search
-from nets.search import Step
+from nets import beam_search, greedy_search
 
-Found = tuple[float, tuple[int, ...]]  # log-probability, tokens
 PENALTIES = [0, 1, -0.7, 2]
 sizes = pytest.mark.parametrize(("vocabulary", "length"), list(product((2, 3, 4), (1, 2, 3, 4))))
 ends = pytest.mark.parametrize("eos", [None, 0, -1], ids=["endless", "first ends", "last ends"])
-
-
-class Model:
-    """Knows the whole past: its table (B, pasts, V) tells the log-probabilities that follow each."""
-
-    def __init__(self, table: Tensor) -> None:
-        self.table, self.steps = table, 0
-        self.state = (torch.arange(len(table)), torch.full((len(table),), -1))  # before the start
-
-    def after(self, past: Any, token: Any) -> Any:
-        return (past + 1) * self.table.shape[2] + token
-
-    def step(self, tokens: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        self.steps += 1
-        row, past = state[0], self.after(state[1], tokens)
-        return self.table[row, past], (row, past)
-
-
-def random_model(vocabulary: int, length: int, batch: int = 3, forbidden: float = 0.0) -> Model:
-    pasts = sum(vocabulary**steps for steps in range(1, length + 1))
-    table = 1.5 * torch.randn(batch, pasts, vocabulary, dtype=torch.float64)
-    return Model(table.log_softmax(dim=2).masked_fill(torch.rand(table.shape) < forbidden, -torch.inf))
-
-
-def always(log_probs: Tensor) -> Step:
-    return lambda tokens, state: (log_probs.expand(len(tokens), -1), state)
-
-
-def every_sequence(model: Model, row: list, past: int, length: int, eos: int | None) -> Iterator[Found]:
-    for token, log_prob in enumerate(row[past]):
-        if length == 1 or token == eos:
-            yield log_prob, (token,)
-        else:
-            for rest, tokens in every_sequence(model, row, model.after(past, token), length - 1, eos):
-                yield log_prob + rest, (token, *tokens)
-
-
-def ranked(found: Iterable[Found], penalty: float) -> list[Found]:
-    return sorted(found, key=lambda each: -each[0] / len(each[1]) ** penalty)
-
-
-def plain_search(
-    model: Model, row: list, start: int, beam_width: int, max_length: int, eos: int | None, penalty: float
-) -> tuple[list[Found], list[list[Found]]]:
-    """What the docstring says, for one sequence: the finished, best first, and those that went on at every step."""
-    pasts, live, finished, history = {(): start}, [(0.0, ())], [], []
-    for length in range(1, max_length + 1):
-        found = [(total + each, (*tokens, i)) for total, tokens in live for i, each in enumerate(row[pasts[tokens]])]
-        found = sorted((each for each in found if each[0] > -math.inf), key=lambda each: -each[0])
-        pasts |= {tokens: model.after(pasts[tokens[:-1]], tokens[-1]) for _, tokens in found}
-        finished += [each for each in found[:beam_width] if each[1][-1] == eos]
-        live = [each for each in found if each[1][-1] != eos][:beam_width]
-        history.append(live)
-        finished = ranked([*finished, *(live if length == max_length else [])], penalty)[:beam_width]
-        total, tokens = finished[-1] if len(finished) == beam_width else (-math.inf, "?")
-        hopes = [each / end**penalty for each, _ in live[:1] for end in range(length + 1, max_length + 1)]
-        if not any(hope > total / len(tokens) ** penalty for hope in hopes):
-            break
-    return finished, history
-
-
-def assert_found(found: Hypotheses, row: int, expected: list[Found], eos: int | None) -> None:
-    """The same sequences, behind their ends ``eos``; −inf where there are no more."""
-    tokens, log_probs = found.tokens[row].tolist(), found.log_probs[row].tolist()
-    for ours, (_, theirs) in zip(tokens, expected, strict=False):
-        assert ours == [*theirs, *[eos] * (len(ours) - len(theirs))]
-    missing = [-math.inf] * (len(tokens) - len(expected))
-    assert log_probs == pytest.approx([total for total, _ in expected[: len(tokens)]] + missing, abs=1e-12)
 
 
 @pytest.fixture(autouse=True)
@@ -245,35 +175,6 @@ def test_of_equals_the_sequence_that_finished_earlier_comes_first() -> None:
     found = beam_search(step, None, torch.tensor([2]), 2, 3, eos=0, num_return=2)
     assert found.tokens.tolist() == [[[0, 0], [1, 0]]] and found.log_probs.tolist() == [[-1, -1]]
     assert len(list(steps)) == 1
-
-
-class Pair(NamedTuple):
-    read: Tensor
-    nothing: None
-
-
-@pytest.mark.parametrize("eos", [None, 2])
-def test_the_state_is_expanded_and_follows_its_hypotheses_in_every_nest(eos: int | None) -> None:
-    model, start, seen = random_model(3, 4, batch=3), torch.tensor([2, 0, 1]), []
-
-    def step(tokens: Tensor, state: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
-        (row, past), (read, nothing), [twice] = state["tuple"], state["pair"], state["list"]
-        assert [type(part) for part in state.values()] == [tuple, Pair, list, type(None)] and nothing is None
-        assert torch.equal(row, torch.arange(3).repeat_interleave(4))
-        assert torch.equal(twice, torch.stack([read, read], dim=2))
-        read = torch.cat([read, tokens[:, None]], dim=1)
-        seen.append(read.view(3, 4, -1))
-        log_probs, known = model.step(tokens, (row, past))
-        state = {"tuple": known, "pair": Pair(read, None), "list": [torch.stack([read, read], dim=2)], "none": None}
-        return log_probs, state
-
-    empty = start.new_zeros(3, 0)
-    state = {"tuple": model.state, "pair": Pair(empty, None), "list": [empty.new_zeros(3, 0, 2)], "none": None}
-    found = beam_search(step, state, start, 4, 4, eos, return_history=True)
-    assert len(seen) == 4 and torch.equal(seen[0], start[:, None, None].expand(3, 4, 1))
-    for read, kept in zip(seen[1:], found.history, strict=False):
-        assert torch.equal(read[..., 0], start[:, None].expand(3, 4)) and torch.equal(read[..., 1:], kept.tokens)
-    assert torch.equal(found.tokens, beam_search(model.step, model.state, start, 4, 4, eos).tokens)
 
 
 @pytest.mark.parametrize("eos", [None, 0])

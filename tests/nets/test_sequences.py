@@ -62,7 +62,7 @@ def test_the_first_nan_is_named_with_their_number() -> None:
     x = torch.zeros(3, 4, 2, requires_grad=True).clone()
     x[1, 3, 0] = x[1, 3, 1] = x[2, 0, 0] = torch.nan
     message = (
-        r"3 of them are NaN, the first at sample 1, step 3, column 0 .* of the shape \(3, 4, 2\): mend or leave out"
+        r"3 of them are NaN, the first at sample 1, step 3, column 0 .* of the shape \(3, 4, 2\): correct or leave out"
     )
     with pytest.raises(ValueError, match=message):
         check_numbers(x)
