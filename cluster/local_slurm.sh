@@ -55,7 +55,7 @@ start() {
 cancel_jobs() { # and wait until their processes have ended
   local jobs
   for _ in $(seq "$SECONDS_TO_END"); do
-    jobs=$(squeue --noheader --format=%A | sort -u) || return 0
+    jobs=$(squeue --noheader --format=%F | sort -u) || return 0
     [ -n "$jobs" ] || return 0
     xargs scancel <<<"$jobs" || true # it may end just now
     sleep 1

@@ -123,7 +123,7 @@ def test_a_cancelled_task_is_told_from_a_killed_one(
 
     def cancel() -> None:
         until = time.monotonic() + 120
-        while time.monotonic() < until and not any("params" in log.read_text() for log in sweep.glob("001_*.log")):
+        while time.monotonic() < until and not any("epoch 1" in log.read_text() for log in sweep.glob("001_*.log")):
             time.sleep(0.5)
         for number in ("002", "001"):
             (status,) = sweep.glob(f"{number}_*.json")

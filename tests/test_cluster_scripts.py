@@ -76,7 +76,7 @@ def test_stop_leaves_no_process_running(tmp_path: Path, program: Callable[[str, 
     for name in ("slurmd.n1", "slurmctld"):
         (tmp_path / f"{name}.pid").write_text(f"{running[name].pid}\n")
     program("id", "echo 0")
-    program("squeue", f'[ -e {tmp_path}/ended ] || echo 7; [ ! -e {tmp_path}/cancelled ] || touch {tmp_path}/ended')
+    program("squeue", f"[ -e {tmp_path}/ended ] || echo 7; [ ! -e {tmp_path}/cancelled ] || touch {tmp_path}/ended")
     program("scancel", f'echo "$@" > {tmp_path}/cancelled; kill -0 {running["slurmd.n1"].pid}')
     program("sleep")
     program("pgrep", f'case "$1" in -x) echo {running["step"].pid};; *) echo {running["task"].pid};; esac')
