@@ -25,7 +25,16 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.scaling import Record, draw_scaling, growth, peak_bytes, seconds_of
-from benchmarks.timing import FOLDER, Comparison, Measurement, alternate, machine, publish
+from benchmarks.timing import (
+    FOLDER,
+    Comparison,
+    Measurement,
+    alternate,
+    benchmark_parser,
+    machine,
+    parse_benchmark,
+    publish,
+)
 from nets import elu_features, linear_attention, softmax_attention
 
 HEADS, WIDTH, JUDGED = 4, 64, 16_384
@@ -38,7 +47,6 @@ Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def main() -> None:
     arguments = _parse()
-    torch.set_num_threads(arguments.threads)
     where = machine()
     contenders = softmax_contenders() | linear_contenders()
     records = {name: Record() for name in contenders}
@@ -199,17 +207,12 @@ def _both(call: Attention, inputs: list[Tensor], direction: Tensor) -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=7)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of tokens, each twice the last")
-    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--limit", type=float, default=20.0, help="longest forward and backward pass, in seconds")
     parser.add_argument("--memory", type=float, default=6.0, help="most memory for N×N weights, in GiB")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
-    arguments = parser.parse_args()
-    if arguments.smoke:
-        arguments.sizes, arguments.rounds = [128, 256], 2
+    arguments = parse_benchmark(parser, sizes=[128, 256])
     doubled = [2 * size for size in arguments.sizes[:-1]]
     if len(arguments.sizes) < 2 or arguments.sizes[1:] != doubled or arguments.sizes[0] > JUDGED:
         parser.error(f"--sizes must be two or more, each twice the last, from at most {JUDGED}: {arguments.sizes}")

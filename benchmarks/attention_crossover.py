@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.scaling import seconds_of
-from benchmarks.timing import FOLDER, machine, publish
+from benchmarks.timing import FOLDER, benchmark_parser, machine, parse_benchmark, publish
 from lab.reports.results import BenchmarkResult
 from nets import linear_attention, quadratic_features, softmax_attention
 from theory import attention_cost
@@ -32,7 +32,6 @@ WEIGHTS, SDPA, FEATURES = "softmax with its weights", "torch SDPA", "quadratic f
 def main() -> None:
     """Measure the crossover at each width, and print and keep the table."""
     arguments = _parse()
-    torch.set_num_threads(arguments.threads)
     where = machine()
     rows = [crossover_row(width, arguments.sizes, arguments.rounds) for width in arguments.widths]
     columns = ["D", "D²", "features C", "predicted N", f"measured N, {WEIGHTS}", f"measured N, {SDPA}"]
@@ -87,15 +86,10 @@ def crossing(sizes: Sequence[int], times: Sequence[tuple[float, float]]) -> floa
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=9)
     parser.add_argument("--widths", type=int, nargs="+", default=[8, 16, 32, 64])
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="numbers of tokens, ascending")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
-    parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
-    arguments = parser.parse_args()
-    if arguments.smoke:
-        arguments.widths, arguments.sizes, arguments.rounds = [4], [32, 64], 2
+    arguments = parse_benchmark(parser, widths=[4], sizes=[32, 64])
     if min(arguments.widths) < 2 or min(arguments.sizes) < 1 or arguments.rounds < 1:
         parser.error("--widths must be at least 2, --sizes and --rounds at least 1")
     return arguments

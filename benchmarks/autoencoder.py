@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
+from benchmarks.timing import Comparison, Measurement, alternate, benchmark_parser, machine, parse_benchmark
 from datamodules import GaussianDataModule
 from lab.commands.main import main as train
 from lab.experiments.grids import Cell, Grid, read_grid
@@ -44,12 +44,11 @@ CALLBACKS = '["callbacks.LinearProbe"]'  # after every epoch; neither side draws
 def main() -> None:
     """Run both comparisons, print them, and write them to runs/benchmarks."""
     arguments = _parse()
-    torch.set_num_threads(arguments.threads)
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    suffix = "_smoke" if arguments.smoke else ""
     for name, compare in (("replicas", compare_replicas), ("grid", compare_grid)):
-        publish(compare(arguments).result(f"autoencoder_{name}{suffix}"))
+        comparison = compare(arguments)
+        comparison.publish(f"autoencoder_{name}", arguments.smoke)
 
 
 def compare_replicas(arguments: argparse.Namespace) -> Comparison:
@@ -188,16 +187,10 @@ def _verdict(share: float, target: float, peer: str) -> str:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=3)
     parser.add_argument("--epochs", type=int, default=10, help="epochs of each training")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of the comparison of replicas")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     parser.add_argument("--whole", action="store_true", help="all cells of the grid")
-    parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
-    arguments = parser.parse_args()
-    if arguments.smoke:
-        arguments.epochs, arguments.rounds = 1, 2
-    return arguments
+    return parse_benchmark(parser, epochs=1)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ one, as it treats a network that it does not know: then it reads each prefix aga
 steps of the network for B·k rows, is timed alone. The loop is left out where it is expected to take over a minute.
 """
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -17,14 +16,22 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-import torch
 from matplotlib.figure import Figure
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.scaling import growth, seconds_of
 from benchmarks.searches import EOS, GENERATE, LOOP, NETWORK, OURS, REREADS, Search, contenders_of
-from benchmarks.timing import FOLDER, Comparison, Measurement, alternate, machine, publish
+from benchmarks.timing import (
+    FOLDER,
+    Comparison,
+    Measurement,
+    alternate,
+    benchmark_parser,
+    machine,
+    parse_benchmark,
+    publish,
+)
 from lab.reports.results import BenchmarkResult
 
 NAMES = (OURS, LOOP, GENERATE)  # of which the growth is measured
@@ -35,8 +42,7 @@ Times = dict[str, dict[int, list[float]]]  # the seconds of each round, by conte
 
 def main() -> None:
     """Check that all find the same, compare them without and with an end of sequences, and let T, k and M grow."""
-    arguments = _parse()
-    torch.set_num_threads(arguments.threads)
+    arguments = parse_benchmark(benchmark_parser(__doc__, rounds=5))
     search = Search(3, 3, 5) if arguments.smoke else Search()
     print(equal := check_equal(search))
     rounds, number = (2, 2) if arguments.smoke else (arguments.rounds, None)
@@ -129,14 +135,6 @@ def draw(times: Mapping[str, Times], title: str, path: Path) -> None:
         axes.legend(fontsize=8)
     figure.suptitle(title)
     figure.savefig(path, dpi=100)
-
-
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
-    parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

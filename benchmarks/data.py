@@ -18,7 +18,7 @@ from torchvision import datasets
 from torchvision.transforms import ToTensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
+from benchmarks.timing import Comparison, Measurement, alternate, benchmark_parser, machine, parse_benchmark
 from datamodules import MNISTDataModule
 from lab.downloads import data_root
 
@@ -29,7 +29,6 @@ TARGET = 20
 def main() -> None:
     """Time both loaders in alternating rounds and print the images each serves in a second."""
     arguments = _parse()
-    torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as folder:
         ours = our_loader(arguments.root)
         theirs = torchvision_loader(data_root(arguments.root), Path(folder))
@@ -47,7 +46,7 @@ def main() -> None:
     verdict = f"Ours serves {ratio:.1f} × the images of torchvision's; target ≥ {TARGET} ×: {_met(ratio >= TARGET)}."
     title = f"MNIST training batches of {BATCH_SIZE}, shuffled, in the main process"
     comparison = Comparison(title, "images/s", measurements, verdict, machine())
-    publish(comparison.result("data_smoke" if arguments.smoke else "data"))
+    comparison.publish("data", arguments.smoke)
 
 
 def our_loader(root: str | None) -> DataLoader:
@@ -98,16 +97,10 @@ def _met(met: bool) -> str:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=9)
     parser.add_argument("--root", help="folder of data sets; ARCHLAB_DATA, else data, when not given")
     parser.add_argument("--batches", type=int, default=200, help="batches of torchvision's loader in a round")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
-    parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
-    arguments = parser.parse_args()
-    if arguments.smoke:
-        arguments.batches, arguments.rounds = 5, 2
-    return arguments
+    return parse_benchmark(parser, batches=5)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from torch_geometric.data import Data
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.graph_peers import ExampleGAT, ExampleGCN, example_loop
-from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
+from benchmarks.timing import Comparison, Measurement, alternate, benchmark_parser, machine, parse_benchmark
 from datamodules import DigitsGraphDataModule, PlanetoidDataModule
 from datamodules.graphs import GraphDataModule
 from lab.run_folder import read_metrics
@@ -45,15 +45,14 @@ Result = tuple[float, float]  # seconds and test accuracy
 def main() -> None:
     """Compare GCN and GAT with their peers, then time a hundred seeds, and write all to runs/benchmarks."""
     arguments = _parse()
-    torch.set_num_threads(arguments.threads)
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.ERROR)
     make = DigitsGraphDataModule if arguments.smoke else PlanetoidDataModule
-    epochs, suffix = (3, "_smoke") if arguments.smoke else (arguments.epochs, "")
     for kind in TARGETS:
-        publish(compare(kind, make, epochs, arguments.rounds).result(f"graph_{kind.lower()}{suffix}"))
+        comparison = compare(kind, make, arguments.epochs, arguments.rounds)
+        comparison.publish(f"graph_{kind.lower()}", arguments.smoke)
     if not arguments.smoke:
-        publish(time_a_hundred(arguments.rounds).result("graph_hundred_seeds"))
+        time_a_hundred(arguments.rounds).publish("graph_hundred_seeds", smoke=False)
 
 
 def compare(kind: str, make: Callable[[], GraphDataModule], epochs: int, rounds: int) -> Comparison:
@@ -138,12 +137,9 @@ def _command() -> tuple[float, float, float]:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=5)
     parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=5, help="each with the next seed")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
-    parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
-    return parser.parse_args()
+    return parse_benchmark(parser, epochs=3)
 
 
 if __name__ == "__main__":

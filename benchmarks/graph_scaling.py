@@ -7,7 +7,6 @@ Random graphs with ten edges a node and 32 features. An epoch is a training step
 it; a sampled batch is a training step on 1,024 nodes with ten neighbours each, and ten of each of those.
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,7 @@ from torch_geometric.loader import NodeLoader
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.scaling import growth, seconds_of
-from benchmarks.timing import FOLDER, alternate, machine, publish
+from benchmarks.timing import FOLDER, alternate, benchmark_parser, machine, parse_benchmark, publish
 from datamodules.neighbor_sampling import UniformNeighborSampler
 from lab.reports.results import BenchmarkResult
 from nets import GAT, GCN
@@ -37,8 +36,7 @@ Times = dict[str, dict[int, list[float]]]  # the seconds of each round, by conte
 
 def main() -> None:
     """Measure every size, print the times and the exponents, and write them to runs/benchmarks."""
-    arguments = _parse()
-    torch.set_num_threads(arguments.threads)
+    arguments = parse_benchmark(benchmark_parser(__doc__, rounds=5))
     sizes, rounds = ((1000, 4000), 2) if arguments.smoke else (SIZES, arguments.rounds)
     where, times = machine(), {name: {} for name in (*WHOLE, SAMPLED)}
     for edges in sizes:
@@ -123,14 +121,6 @@ def draw(times: Times, exponents: dict[str, float], title: str) -> Figure:
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=9)
     return figure
-
-
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
-    parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

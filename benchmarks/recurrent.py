@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
+from benchmarks.timing import Comparison, Measurement, alternate, benchmark_parser, machine, parse_benchmark, publish
 from callbacks import TimestepGradients
 from lab.commands.main import main as train
 from lab.reports.results import BenchmarkResult
@@ -68,11 +68,10 @@ class GateLoop(nn.Module):
 def main() -> None:
     """Run both comparisons, print them, and write them to runs/benchmarks."""
     arguments = _parse()
-    torch.set_num_threads(arguments.threads)
     suffix = "_smoke" if arguments.smoke else ""
     for (cell, length), epochs in ({("lstm", 3): 1} if arguments.smoke else OBSERVED).items():
         comparison = compare_observer(cell, length, epochs, arguments.rounds)
-        publish(comparison.result(f"recurrent_observer_{cell}_{length}{suffix}"))
+        comparison.publish(f"recurrent_observer_{cell}_{length}", arguments.smoke)
     if arguments.lengths:
         publish(compare_steps(arguments, f"recurrent_steps{suffix}"))
 
@@ -184,16 +183,10 @@ def _met(met: bool) -> str:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=5)
     parser.add_argument("--widths", type=int, nargs="+", default=[32, 256], help="hidden sizes")
     parser.add_argument("--lengths", type=int, nargs="*", default=[10, 100, 1000], help="T of the training steps")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
-    parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
-    arguments = parser.parse_args()
-    if arguments.smoke:
-        arguments.widths, arguments.lengths, arguments.rounds = [4], [3], 2
-    return arguments
+    return parse_benchmark(parser, widths=[4], lengths=[3])
 
 
 if __name__ == "__main__":

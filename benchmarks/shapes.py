@@ -8,10 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
+from benchmarks.timing import Comparison, Measurement, alternate, benchmark_parser, machine, parse_benchmark
 from datamodules import ShapesDataModule
 
 TARGET = 5000
@@ -43,7 +41,7 @@ def main() -> None:
         f"The slowest kind comes at {slowest:,.0f} images/s; target ≥ {TARGET:,} with two cores: {met}.",
         machine(),
     )
-    publish(comparison.result("shapes_smoke" if arguments.smoke else "shapes"))
+    comparison.publish("shapes", arguments.smoke)
 
 
 def images_per_second(images: int, **kind: object) -> float:
@@ -55,16 +53,9 @@ def images_per_second(images: int, **kind: object) -> float:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=9)
     parser.add_argument("--images", type=int, default=8192, help="images in a round")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
-    parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    if arguments.smoke:
-        arguments.images, arguments.rounds = 256, 2
-    return arguments
+    return parse_benchmark(parser, images=256)
 
 
 if __name__ == "__main__":

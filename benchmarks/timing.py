@@ -1,11 +1,12 @@
 """Side-by-side timings: contenders measured in alternating rounds, and a table of ratios that is printed and kept."""
 
+import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from rich.console import Console
@@ -100,6 +101,10 @@ class Comparison:
         rows = [self._row(measurement) for measurement in self.measurements]
         return BenchmarkResult(name, self.title, columns, rows, self.machine, self.verdict, details)
 
+    def publish(self, name: str, smoke: bool) -> None:
+        """Print the table, and write it to ``runs/benchmarks``, with another name when its numbers mean nothing."""
+        publish(self.result(f"{name}{'_smoke' if smoke else ''}"))
+
     def _row(self, item: Measurement) -> list[str]:
         low, high = map(_digits, item.quartiles)
         ratio = item.ratio_to(self.measurements[0])
@@ -121,6 +126,34 @@ def publish(result: BenchmarkResult, folder: Path | None = FOLDER) -> None:
     Console(width=None if Console().is_terminal else 160).print(table)
     if folder is not None:
         print(f"Written: {write_benchmark(result, folder)}")
+
+
+def benchmark_parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
+    """A parser with the options of every benchmark.
+
+    Args:
+        description: what ``--help`` prints, the docstring of the benchmark.
+        rounds: default number of rounds, ≥ 1.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=rounds, help="rounds of each contender")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
+    parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
+    return parser
+
+
+def parse_benchmark(parser: argparse.ArgumentParser, **smoke: Any) -> argparse.Namespace:
+    """Parse the command line of a benchmark, and set the threads of torch.
+
+    Args:
+        parser: made by ``benchmark_parser``, maybe with further options.
+        smoke: values of options that ``--smoke`` sets, beside two rounds.
+    """
+    arguments = parser.parse_args()
+    if arguments.smoke:
+        vars(arguments).update(rounds=2, **smoke)
+    torch.set_num_threads(arguments.threads)
+    return arguments
 
 
 def machine() -> str:

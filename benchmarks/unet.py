@@ -25,7 +25,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.memory import peaks_apart
 from benchmarks.scaling import seconds_of
-from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
+from benchmarks.timing import Comparison, Measurement, alternate, benchmark_parser, machine, parse_benchmark
 from benchmarks.unet_peers import ClassicUNet, smp_name, smp_unet
 from nets import UNet
 
@@ -66,17 +66,15 @@ def main() -> None:
     """Weigh and time all contenders in both modes, and write the tables to runs/benchmarks."""
     arguments = _parse()
     smp_name()
-    torch.set_num_threads(arguments.threads)
     shape = {"base_channels": arguments.base_channels, "depth": arguments.depth, "device": arguments.device}
     settings = [
         Setting(TRAINING, batch_size=arguments.batch_size, side=arguments.crop, **shape),
         Setting(INFERENCE, batch_size=1, side=arguments.image, **shape),
     ]
-    suffix = "_smoke" if arguments.smoke else ""
     options = (*OPTIONS, f", {LAST}, {COMPILED}") if arguments.compile else OPTIONS
     for setting in settings:
         comparison = compare(setting, arguments.rounds, arguments.steps, options)
-        publish(comparison.result(f"unet_{torch.device(arguments.device).type}_{setting.mode}{suffix}"))
+        comparison.publish(f"unet_{torch.device(arguments.device).type}_{setting.mode}", arguments.smoke)
 
 
 def compare(setting: Setting, rounds: int, steps: int, options: Sequence[str] = OPTIONS) -> Comparison:
@@ -170,23 +168,16 @@ def _parameters(name: str, setting: Setting) -> int:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=7)
     parser.add_argument("--base_channels", type=int, default=16, help="channels of the largest maps")
     parser.add_argument("--depth", type=int, default=4, help="levels below the first")
     parser.add_argument("--batch_size", type=int, default=4, help="crops of a training step")
     parser.add_argument("--crop", type=int, default=256, help="side of a crop, in pixels")
     parser.add_argument("--image", type=int, default=512, help="side of the image of the inference, in pixels")
     parser.add_argument("--steps", type=int, default=2, help="calls in a round of a contender")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--compile", action="store_true", help="compile each too, which takes minutes")
-    parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
-    arguments = parser.parse_args()
-    if arguments.smoke:
-        arguments.base_channels, arguments.depth, arguments.crop, arguments.image = 4, 1, 64, 128
-        arguments.batch_size, arguments.steps, arguments.rounds = 2, 1, 2
-    return arguments
+    return parse_benchmark(parser, base_channels=4, depth=1, crop=64, image=128, batch_size=2, steps=1)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.timing import Comparison, Measurement, alternate, machine, publish
+from benchmarks.timing import Comparison, Measurement, alternate, benchmark_parser, machine, parse_benchmark
 from datamodules.in_memory import InMemoryDataModule
 from lab.training.guards import FiniteLoss, ProgressBar, ResumableStop
 from lab.training.loggers import RunLogger
@@ -50,7 +50,6 @@ def main() -> None:
     arguments = _parse()
     _quieten()
     os.environ["TERM"] = "xterm-256color"  # on a dumb terminal rich would not draw the progress bar
-    torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     device = torch.device(arguments.device)
     nets = {"archlab": our_net(), **other_nets()}
@@ -64,7 +63,7 @@ def main() -> None:
         facts = {"parameters": f"{parameters:,}", "median step": f"{typical:.4g}"}
         measurements.append(Measurement(name, [1e3 * mean(steps) for steps in rounds], facts))
     comparison = _compare(measurements, f"batch {arguments.batch_size}, {arguments.steps} steps a round")
-    publish(comparison.result(f"vit_{device.type}{'_smoke' if arguments.smoke else ''}"))
+    comparison.publish(f"vit_{device.type}", arguments.smoke)
 
 
 def _contenders(
@@ -218,16 +217,11 @@ def _quieten() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__, rounds=7)
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--steps", type=int, default=30, help="steps that count in a round of a contender")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--smoke", action="store_true", help="does it run at all? its numbers mean nothing")
-    arguments = parser.parse_args()
-    if arguments.smoke:
-        arguments.steps, arguments.rounds = 3, 2
+    arguments = parse_benchmark(parser, steps=3)
     if arguments.batch_size * (arguments.steps + WARMUP + 1) > NUM_IMAGES:
         parser.error(f"a round must fit into one epoch of {NUM_IMAGES} images: lower --batch_size or --steps")
     return arguments

@@ -3,9 +3,11 @@
 # cluster/local_slurm.sh start | stop
 set -euo pipefail
 
-CONF=/etc/slurm/slurm.conf
+CONF=${LOCAL_SLURM_CONF:-/etc/slurm/slurm.conf} # the two variables are for the tests of this script
+PIDS=${LOCAL_SLURM_PIDS:-/run}
 HERE=$(cd "$(dirname "$0")" && pwd)
 SECONDS_TO_START=30
+SECONDS_TO_END=30 # of jobs that are cancelled: SLURM kills them after KillWait, 10 s
 
 fail() {
   echo "local_slurm.sh: $*" >&2
@@ -34,10 +36,10 @@ start() {
   done
   write_conf
   chown munge: /run/munge
-  runs /run/munge/munged.pid || su -s /bin/sh munge -c /usr/sbin/munged || fail "munged does not start."
-  runs /run/slurmctld.pid || slurmctld || fail "slurmctld does not start: see /var/log/slurm/slurmctld.log."
+  runs "$PIDS/munge/munged.pid" || su -s /bin/sh munge -c /usr/sbin/munged || fail "munged does not start."
+  runs "$PIDS/slurmctld.pid" || slurmctld || fail "slurmctld does not start: see /var/log/slurm/slurmctld.log."
   for node in n1 n2; do
-    runs "/run/slurmd.$node.pid" || slurmd -N "$node" ||
+    runs "$PIDS/slurmd.$node.pid" || slurmd -N "$node" ||
       fail "slurmd of $node does not start: see /var/log/slurm/slurmd.$node.log."
   done
   for _ in $(seq $((SECONDS_TO_START * 5))); do
@@ -50,19 +52,40 @@ start() {
   fail "no two nodes after $SECONDS_TO_START s: see /var/log/slurm."
 }
 
+cancel_jobs() { # and wait until their processes have ended
+  local jobs
+  for _ in $(seq "$SECONDS_TO_END"); do
+    jobs=$(squeue --noheader --format=%F | sort -u) || return 0
+    [ -n "$jobs" ] || return 0
+    xargs scancel <<<"$jobs" || true # it may end just now
+    sleep 1
+  done
+}
+
+kill_steps() { # that outlived the daemons; each task of a step is the leader of a process group
+  local step task
+  for step in $(pgrep -x slurmstepd); do
+    for task in $(pgrep -P "$step"); do
+      kill -KILL -- "-$task" 2>/dev/null || true
+    done
+    kill -KILL "$step" 2>/dev/null || true
+  done
+}
+
 stop() {
   [ "$(id -u)" = 0 ] || fail "it must run as root."
   grep -qs '^ClusterName=archlab-local' "$CONF" || return 0 # never started here
-  if runs /run/slurmctld.pid; then
-    squeue --noheader --format=%A | sort -u | xargs --no-run-if-empty scancel || true
+  if runs "$PIDS/slurmctld.pid"; then
+    cancel_jobs
   fi
-  for pid in /run/slurmd.n1.pid /run/slurmd.n2.pid /run/slurmctld.pid /run/munge/munged.pid; do
-    for _ in $(seq 50); do
+  for pid in "$PIDS"/{slurmd.n1,slurmd.n2,slurmctld,munge/munged}.pid; do
+    for try in $(seq 50); do
       runs "$pid" || break
-      kill "$(cat "$pid" 2>/dev/null)" 2>/dev/null || true # it may end just now
+      kill $([ "$try" -le 45 ] || echo -KILL) "$(cat "$pid" 2>/dev/null)" 2>/dev/null || true # it may end just now
       sleep 0.2
     done
   done
+  kill_steps
 }
 
 case "${1:-}" in

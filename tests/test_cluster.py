@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from running import DIGITS, NO_PICTURES, ROOT, SMALL, Lab
 
 from lab import read_metrics
 from lab.sweeps.main import main
+from lab.sweeps.slurm import SlurmJobs
+from lab.sweeps.status import RunStatus
 
 pytestmark = pytest.mark.slurm
 SBATCH = ROOT / "cluster" / "train.sbatch"
@@ -104,6 +107,39 @@ def test_a_sweep_is_a_job_array(lab: Lab, capsys: pytest.CaptureFixture[str]) ->
     assert len({tuple(loss) for loss in losses}) == 4  # two noises of two seeds
     assert main([*words, "--executor", "slurm"]) == 0
     assert "4 runs, 4 of them finished" in capsys.readouterr().out
+
+
+def test_a_cancelled_task_is_told_from_a_killed_one(
+    lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run after another: the first is killed, the second cancelled under way, the third while it waits."""
+    shutil.copytree(ROOT / "configs", lab.folder / "configs")
+    (lab.folder / "slow").touch()
+    slow = f"{{class_path: hindrances.SlowWhile, init_args: {{path: {lab.folder / 'slow'}}}}}"
+    callbacks = f"trainer.callbacks=[{{class_path: hindrances.Killed}}],[{slow}],[{slow},{slow}]"
+    words = ["--config", "configs/autoencoder_digits.yaml", "--grid", callbacks]
+    sweep = lab.folder / "runs" / "autoencoder_digits" / "sweep_0"
+    monkeypatch.setattr(SlurmJobs, "SECONDS_BETWEEN", 1.0)
+
+    def cancel() -> None:
+        until = time.monotonic() + 120
+        while time.monotonic() < until and not any("epoch 1" in log.read_text() for log in sweep.glob("001_*.log")):
+            time.sleep(0.5)
+        for number in ("002", "001"):
+            (status,) = sweep.glob(f"{number}_*.json")
+            subprocess.run(["scancel", RunStatus.read(status).slurm_job], check=True)
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    status = main([*words, "--executor", "slurm", "--jobs", "1", "--slurm", "time=5"])
+    thread.join()
+    out = capsys.readouterr().out
+    runs = yaml.safe_load((sweep / "sweep.yaml").read_text())["runs"]
+    assert status == 1 and [run["state"] for run in runs] == ["failed", "cancelled", "cancelled"], out
+    assert "ended without a result: killed, or out of memory; SLURM says FAILED" in runs[0]["error"]
+    assert out.count(": cancelled in ") == 2 and "the same command goes on with what is missing" in out
+    assert main([*words, "--dry-run"]) == 0
+    assert capsys.readouterr().out.count("--ckpt_path=") == 1  # of the run that could save before it ended
 
 
 def test_the_processes_of_a_job_train_one_network(tmp_path: Path) -> None:

@@ -60,3 +60,33 @@ def test_each_program_of_a_local_slurm_is_looked_for(
     done = subprocess.run(command, env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"local_slurm.sh: {missing} is not installed: apt-get update && apt-get install")
+
+
+def test_stop_leaves_no_process_running(tmp_path: Path, program: Callable[[str, str], None]) -> None:
+    """A job that is cancelled and two daemons, of which one ignores SIGTERM, and a step that outlived them."""
+    (tmp_path / "slurm.conf").write_text("ClusterName=archlab-local\n")
+    deaf = [BASH, "-c", "trap '' TERM; echo >&2; for ((;;)); do read -t 1 <> <(:); done"]
+    commands = {"slurmd.n1": ["sleep", "60"], "slurmctld": deaf, "step": ["sleep", "60"], "task": deaf}
+    running = {
+        name: subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+        for name, command in commands.items()
+    }
+    for name in ("slurmctld", "task"):
+        running[name].stderr.readline()
+    for name in ("slurmd.n1", "slurmctld"):
+        (tmp_path / f"{name}.pid").write_text(f"{running[name].pid}\n")
+    program("id", "echo 0")
+    program("squeue", f"[ -e {tmp_path}/ended ] || echo 7; [ ! -e {tmp_path}/cancelled ] || touch {tmp_path}/ended")
+    program("scancel", f'echo "$@" > {tmp_path}/cancelled; kill -0 {running["slurmd.n1"].pid}')
+    program("sleep")
+    program("pgrep", f'case "$1" in -x) echo {running["step"].pid};; *) echo {running["task"].pid};; esac')
+    path = os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])
+    places = {"LOCAL_SLURM_CONF": str(tmp_path / "slurm.conf"), "LOCAL_SLURM_PIDS": str(tmp_path), "PATH": path}
+    stop = subprocess.Popen([BASH, str(ROOT / "cluster" / "local_slurm.sh"), "stop"], env={**os.environ, **places})
+    try:
+        ended = {name: process.wait(timeout=20) for name, process in running.items()}
+        assert stop.wait(timeout=20) == 0 and (tmp_path / "cancelled").read_text() == "7\n"
+    finally:
+        for process in (*running.values(), stop):
+            process.kill()
+    assert ended == {"slurmd.n1": -signal.SIGTERM, **dict.fromkeys(("slurmctld", "step", "task"), -signal.SIGKILL)}

@@ -10,9 +10,8 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.files import written_whole
-from lab.sweeps.process import job_states, queued, this_process
+from lab.sweeps.process import job_states, queued, this_process, this_slurm_job
 from lab.sweeps.status import RunStatus, State
-from lab.training.requeue import slurm_job
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class SweepFolder:
 
     def begin(self, number: int, checkpoint: Path | None) -> None:
         """Note that this SLURM job, the only one that may, begins a run, afresh or from a checkpoint."""
-        self._write(number, replace(self._begun(number, checkpoint), slurm_job=slurm_job().get("slurm_job", "")))
+        self._write(number, replace(self._begun(number, checkpoint), slurm_job=this_slurm_job()))
 
     def end(self, number: int, state: State, **more: Any) -> None:
         """Note how a run ended, also one that never began."""

@@ -28,6 +28,12 @@ def is_alive(process: dict[str, Any]) -> bool | None:
     return _start_time(process["process"]) == process["since"]
 
 
+def this_slurm_job() -> str:
+    """The number of this SLURM job, in an array as 12_3: ``scancel`` ignores the other number of an array's task."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
+
+
 def has_slurm() -> bool:
     """Whether SLURM can be asked from here."""
     return shutil.which("squeue") is not None

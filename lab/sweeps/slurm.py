@@ -121,7 +121,7 @@ class SlurmJobs:
         state, slurm = self.folder.status(number).state, states.get(self.ids[number], "")
         if state not in ("waiting", "running", "stopped"):
             return {}
-        if slurm == "CANCELLED" or (self.stopping and not slurm):
+        if slurm == "CANCELLED" or (not slurm and (self.stopping or state == "waiting")):  # SLURM forgets such a task
             return {"state": "cancelled"}
         error = f"{LOST}; SLURM says {slurm}" if slurm else LOST
         return {} if state == "stopped" else {"state": "failed", "error": error, "lost": True}

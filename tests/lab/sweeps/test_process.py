@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.sweeps.process import is_alive, job_states, queued, this_process
+from lab.sweeps.process import is_alive, job_states, queued, this_process, this_slurm_job
 
 
 def test_a_process_is_told_from_a_later_one_of_the_same_number() -> None:
@@ -53,3 +53,14 @@ def test_the_jobs_of_a_queue_have_two_numbers(tmp_path: Path, monkeypatch: pytes
 
 def test_a_job_is_queued_until_its_state_is_final() -> None:
     assert queued({"1": "PENDING", "2": "CANCELLED", "3": "COMPLETING", "4": "TIMEOUT"}) == {"1", "3"}
+
+
+def test_a_task_of_an_array_has_the_number_that_scancel_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
+    assert this_slurm_job() == ""
+    monkeypatch.setenv("SLURM_JOB_ID", "14")
+    assert this_slurm_job() == "14"
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+    assert this_slurm_job() == "12_0"
