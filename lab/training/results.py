@@ -7,6 +7,7 @@ from typing import Any
 from lightning.pytorch import LightningDataModule
 
 from lab.references import reference_of
+from lab.run_folder import owner_of
 from lab.saving.evaluations import evaluation_folder, evaluation_of, note, why_another
 from lab.saving.fingerprints import fingerprint
 from lab.training.trainer import rank, rank_zero_print
@@ -43,10 +44,11 @@ def results_folder(
 
 def tell_results(folder: Path, typed: Mapping[str, Any]) -> None:
     """Print what a result is held against, and where it is; a reference that was typed is noted for the reports."""
-    told = typed.get("reference")
-    if told and folder.is_dir() and rank() == 0:
+    told, run = typed.get("reference"), owner_of(folder)
+    if told and (run / "config.yaml").is_file() and rank() == 0:
         note(folder, "reference.yaml", {"reference": str(told)})
-    reference, why_none = reference_of(folder)
-    if reference or why_none or told:
-        rank_zero_print(f"Reference: {told or reference or why_none}")
+    # Of what leaves no run nobody knows what it was.
+    known, why_none = reference_of(folder) if (run / "config.yaml").is_file() else ("", "")
+    if told or known or why_none:
+        rank_zero_print(f"Reference: {told or known or why_none}")
     rank_zero_print(f"Run folder: {folder}")

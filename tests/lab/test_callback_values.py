@@ -1,11 +1,14 @@
 """Callbacks that tell runs apart, observers that do not, and how they are typed."""
 
 import shlex
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch.callbacks as of_lightning
 import pytest
 import yaml
+from grid_runs import a_run, config, grid, write_config
 from running import DIGITS, Lab
 
 import callbacks
@@ -78,3 +81,21 @@ def test_the_printed_command_of_a_run_with_weight_averaging_works_and_is_the_sam
     entries = telling(read_config(lab.run(version=2))["trainer"]["callbacks"])
     assert entries == telling(read_config(lab.run(version=1))["trainer"]["callbacks"])
     assert variants_of([lab.run(version=2), lab.run()])[0] == averaged
+
+
+def test_callbacks_that_change_training_make_another_cell_and_observers_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write_config(tmp_path))
+    averaged = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging", "init_args": {"decay": 0.5}}
+    bare, more = {"trainer.callbacks": []}, {"trainer.callbacks": [averaged]}
+    cells = {row: grid(rows={row: of}, columns={"": {}}) for row, of in {"bare": bare, "averaged": more}.items()}
+    observed = ["lightning.pytorch.callbacks.LearningRateMonitor"]
+    for version, callbacks in enumerate(([], observed, [averaged], [{**averaged, "init_args": {"decay": 0.9}}])):
+        run = a_run(tmp_path / "runs", version, config(seed=version, callbacks=callbacks))
+        given = {"configs": ["configs/x.yaml"], "values": {"trainer.callbacks": callbacks}}
+        (run / "overrides.yaml").write_text(yaml.safe_dump(given))
+    found = {
+        row: list(replace(of, seeds=[0, 1, 2, 3]).runs(of.cells[0], tmp_path / "runs")) for row, of in cells.items()
+    }
+    assert found == {"bare": [0, 1], "averaged": [2]}

@@ -1,6 +1,5 @@
 """Grids of experiments: read from files, typed as words, and found among runs."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,19 +175,6 @@ def test_where_and_how_a_run_ran_makes_no_other_cell(folder: Path) -> None:
         a_run(folder / "runs", version, config([5], **others))  # with larger batches, or with other weights
     a_run(folder / "runs", 3, {**config([5]), "monitor": "val/acc"})
     assert grid().runs(grid().cells[0], folder / "runs") == {0: run}
-
-
-def test_callbacks_that_change_training_make_another_cell_and_observers_do_not(folder: Path) -> None:
-    averaged = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging", "init_args": {"decay": 0.5}}
-    bare, more = {"trainer.callbacks": []}, {"trainer.callbacks": [averaged]}
-    cells = {row: grid(rows={row: of}, columns={"": {}}) for row, of in {"bare": bare, "averaged": more}.items()}
-    observed = ["lightning.pytorch.callbacks.LearningRateMonitor"]
-    for version, callbacks in enumerate(([], observed, [averaged], [{**averaged, "init_args": {"decay": 0.9}}])):
-        run = a_run(folder / "runs", version, config(seed=version, callbacks=callbacks))
-        given = {"configs": ["configs/x.yaml"], "values": {"trainer.callbacks": callbacks}}
-        (run / "overrides.yaml").write_text(yaml.safe_dump(given))
-    found = {row: list(replace(of, seeds=[0, 1, 2, 3]).runs(of.cells[0], folder / "runs")) for row, of in cells.items()}
-    assert found == {"bare": [0, 1], "averaged": [2]}
 
 
 def test_the_newest_finished_run_wins(folder: Path) -> None:
