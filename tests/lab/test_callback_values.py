@@ -91,9 +91,9 @@ def test_callbacks_that_change_training_make_another_cell_and_observers_do_not(
     bare, more = {"trainer.callbacks": []}, {"trainer.callbacks": [averaged]}
     cells = {row: grid(rows={row: of}, columns={"": {}}) for row, of in {"bare": bare, "averaged": more}.items()}
     observed = ["lightning.pytorch.callbacks.LearningRateMonitor"]
-    for version, callbacks in enumerate(([], observed, [averaged], [{**averaged, "init_args": {"decay": 0.9}}])):
-        run = a_run(tmp_path / "runs", version, config(seed=version, callbacks=callbacks))
-        given = {"configs": ["configs/x.yaml"], "values": {"trainer.callbacks": callbacks}}
+    for version, given_ones in enumerate(([], observed, [averaged], [{**averaged, "init_args": {"decay": 0.9}}])):
+        run = a_run(tmp_path / "runs", version, config(seed=version, callbacks=given_ones))
+        given = {"configs": ["configs/x.yaml"], "values": {"trainer.callbacks": given_ones}}
         (run / "overrides.yaml").write_text(yaml.safe_dump(given))
     found = {
         row: list(replace(of, seeds=[0, 1, 2, 3]).runs(of.cells[0], tmp_path / "runs")) for row, of in cells.items()
