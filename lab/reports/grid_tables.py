@@ -6,9 +6,10 @@ from pathlib import Path
 from lab.commands import command_line
 from lab.grids import FIRST, Grid
 from lab.machine import machine
+from lab.reports.held_against import references_of
 from lab.reports.markdown import escaped
 from lab.reports.significance import compare_means
-from lab.reports.studies import Logged, Measured, Study, references_of, replica_values, with_best
+from lab.reports.studies import Logged, Measured, Study, replica_values, with_best
 from lab.run_folder import fit_minutes, read_metrics
 
 
