@@ -45,10 +45,11 @@ def results_folder(
 
 def tell_results(folder: Path, typed: Mapping[str, Any]) -> None:
     """Print what a result is held against, and where it is; a reference that was typed is noted for the reports."""
-    told = typed.get("reference")
-    if told and folder.is_dir() and rank() == 0:
-        write_yaml(folder / "reference.yaml", {"reference": str(told)})
-    reference, why_none = reference_of(RunFolder(folder))
-    if reference or why_none or told:
-        rank_zero_print(f"Reference: {told or reference or why_none}")
+    typed_reference, has_run = typed.get("reference"), bool(RunFolder(folder).config)
+    if typed_reference and has_run and rank() == 0:
+        write_yaml(folder / "reference.yaml", {"reference": str(typed_reference)})
+    # What left no config says nothing of what it was.
+    known, why_none = reference_of(RunFolder(folder)) if has_run else ("", "")
+    if typed_reference or known or why_none:
+        rank_zero_print(f"Reference: {typed_reference or known or why_none}")
     rank_zero_print(f"Run folder: {folder}")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from lab.experiments.grids import FIRST, Grid
 from lab.printed_commands import command_line
+from lab.reports.references import references_of
 from lab.reports.significance import compare_means
-from lab.reports.studies import Logged, Measured, Study, references_of, replica_values, with_best
+from lab.reports.studies import Logged, Measured, Study, replica_values, with_best
 from lab.run_folder import RunFolder
 
 

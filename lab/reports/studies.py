@@ -10,8 +10,8 @@ from typing import Any
 
 from lab.config_files import values_of
 from lab.directions import more_is_better
-from lab.experiments.references import reference_of
 from lab.experiments.variants import Variant, variants_of
+from lab.reports.references import references_of
 from lab.reports.statistics import Summary
 from lab.run_folder import RunFolder, score_metric
 
@@ -199,24 +199,6 @@ def experiment_studies(runs: Sequence[RunFolder], results: Mapping[str, tuple[st
     for variant, folders in repeats_of(runs).items():
         of_name.setdefault(variant.name, {})[variant] = folders
     return [_study(name, variants, (results or {}).get(name)) for name, variants in of_name.items()]
-
-
-def references_of(runs: Mapping[tuple[str, str], list[RunFolder]]) -> tuple[str, dict[tuple[str, str], str]]:
-    """What a study is held against, and what each of its experiments is; "–" stands for nothing.
-
-    Where they are held against different things, the study says which experiment against which.
-
-    Args:
-        runs: the run folders by row and column.
-    """
-    each = {key: reference_of(folders[-1]).text or "–" for key, folders in runs.items() if folders}
-    about: dict[str, list[str]] = {}
-    for key, reference in each.items():
-        about.setdefault(reference, []).append(cell_name(*key))
-    stated = {reference: names for reference, names in about.items() if reference != "–"}
-    if len(about) <= 1:
-        return next(iter(about), "–"), each
-    return "; ".join(f"{text} ({', '.join(names)})" for text, names in stated.items()) or "–", each
 
 
 def _study(name: str, variants: Mapping[Variant, list[RunFolder]], result: tuple[str, str] | None) -> Study:

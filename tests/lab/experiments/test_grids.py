@@ -1,6 +1,6 @@
 """Grids of experiments: read from files, typed as words, and found among runs."""
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +192,7 @@ def test_callbacks_that_change_training_make_another_cell_and_observers_do_not(f
         run = a_run(folder / "runs", version, config(seed=version, callbacks=callbacks))
         given = {"configs": ["configs/x.yaml"], "values": {"trainer.callbacks": callbacks}}
         (run / "overrides.yaml").write_text(yaml.safe_dump(given))
-    grids = {row: replace(of, seeds=[0, 1, 2, 3]) for row, of in cells.items()}
+    grids = {row: dataclasses.replace(of, seeds=[0, 1, 2, 3]) for row, of in cells.items()}
     seeds = {row: list(found(of, of.cells[0], folder / "runs")) for row, of in grids.items()}
     assert seeds == {"bare": [0, 1], "averaged": [2]}
 
