@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 from datamodules.listing import by_stem, list_files
@@ -35,6 +36,7 @@ FAKER_LOCALES = {
     "Uzbek": ["uz_UZ"],
     "Zulu": ["zu_ZA"],
 }
+OLDEST_FAKER = "37.2"  # the first with Icelandic surnames
 MIRROR = "https://raw.githubusercontent.com/spro/practical-pytorch/ff2b4c46224c8f887910da343211a2e468eef9ac/data/names/"
 MD5 = {
     "Arabic": "82fae9e94c57f0ce3971ff005db0429e",
@@ -62,6 +64,9 @@ def faker_surnames() -> dict[str, list[str]]:
     """The surnames of each language in the lists of the Faker package, https://github.com/joke2k/faker.
 
     Each name stands once in a language, whichever of its locales have it.
+
+    Raises:
+        LabError: when the installed Faker is too old to have all of them.
     """
     return {
         language: sorted({name for locale in locales for name in _of_locale(locale)})
@@ -70,7 +75,15 @@ def faker_surnames() -> dict[str, list[str]]:
 
 
 def _of_locale(locale: str) -> set[str]:
-    lists = vars(import_module(f"faker.providers.person.{locale}").Provider)
+    try:
+        lists = vars(import_module(f"faker.providers.person.{locale}").Provider)
+    except ModuleNotFoundError as error:
+        if error.name != f"faker.providers.person.{locale}":
+            raise
+        raise LabError(
+            f"Faker {version('faker')} has no surnames of {locale}: pip install 'faker>={OLDEST_FAKER}', or use "
+            f"--data.source files."
+        ) from error
     stems = lists.get("last_names_without_suffix", ())  # of a father: Faker makes both surnames of each
     names = {f"{stem}{('son', 'dóttir')[place % 2]}" for place, stem in enumerate(stems)}
     for key, value in lists.items():

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ from datamodules.alphabet import to_ascii
 from datamodules.surname_lists import FAKER_LOCALES, MD5, MIRROR, faker_surnames, file_surnames
 from lab.errors import LabError
 
+ROOT = Path(__file__).resolve().parents[2]
 TINY = {"Irish": b"Kelly\n", "Italian": b"Rossi\nBianchi\n"}
 
 
@@ -68,6 +70,24 @@ def test_names_of_a_language_are_those_of_its_locales_and_none_of_a_parent(monke
         monkeypatch.setitem(sys.modules, f"faker.providers.person.{locale}", module)
     monkeypatch.setattr(surname_lists, "FAKER_LOCALES", {"Both": ["first", "second"], "One": ["second"]})
     assert faker_surnames() == {"Both": ["Abel", "Kowalska", "Kowalski", "Nowak"], "One": ["Abel"]}
+
+
+def test_an_older_faker_is_refused_with_the_version_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faker.providers.person.is_IS", None)  # as if it were not there
+    monkeypatch.setattr(surname_lists, "version", lambda name: "37.1.1")
+    needed = re.search(r"^faker>=(.+)$", (ROOT / "requirements.txt").read_text(), re.M)[1]
+    remedy = f"pip install 'faker>={re.escape(needed)}', or use --data.source files"
+    with pytest.raises(LabError, match=rf"^Faker 37\.1\.1 has no surnames of is_IS: {remedy}\.$"):
+        faker_surnames()
+
+
+def test_a_faker_that_is_not_installed_is_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> ModuleType:
+        raise ModuleNotFoundError("No module named 'faker'", name="faker")
+
+    monkeypatch.setattr(surname_lists, "import_module", missing)
+    with pytest.raises(ModuleNotFoundError, match="No module named 'faker'"):
+        faker_surnames()
 
 
 def test_files_are_sorted_and_keep_their_order_and_repeats(tmp_path: Path) -> None:
