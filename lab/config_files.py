@@ -14,6 +14,7 @@ RENAMED = {  # classes: the former path, which still works, and the path
     "callbacks.ClassReport": "callbacks.ClassificationReport",
     "callbacks.Mistakes": "callbacks.Misclassifications",
 }
+RENAMED_ARGUMENTS = {"rnn_size": "hidden_size"}
 
 
 def check_config(config: str) -> None:
@@ -69,7 +70,7 @@ def _parse(text: str) -> Any:
 def _with_current_names(value: Any) -> Any:
     """A value of a config with the former paths of classes replaced, so that earlier runs compare as equal."""
     if isinstance(value, dict):
-        return {key: _with_current_names(inner) for key, inner in value.items()}
+        return {_current_key(key): _with_current_names(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_with_current_names(inner) for inner in value]
     return RENAMED.get(value, value) if isinstance(value, str) else value
@@ -113,6 +114,12 @@ def is_part(stated: Any, ran: Any) -> bool:
     if isinstance(stated, list) and isinstance(ran, list):
         return len(stated) == len(ran) and all(map(is_part, stated, ran))
     return as_number(stated) == as_number(ran)
+
+
+def _current_key(key: Any) -> Any:
+    """An argument, or a dotted key, by its current name."""
+    before, dot, name = key.rpartition(".") if isinstance(key, str) else ("", "", key)
+    return f"{before}{dot}{RENAMED_ARGUMENTS[name]}" if name in RENAMED_ARGUMENTS else key
 
 
 def as_number(value: Any) -> Any:

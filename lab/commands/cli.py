@@ -14,6 +14,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lab.commands.command_line import CommandLine
 from lab.commands.dropped_keys import dropped_keys
 from lab.commands.ending import tell_result, tell_stop
+from lab.commands.sizes import sizes_of_data
 from lab.commands.void_flags import refuse_void
 from lab.commands.watchers import best_mode, contradictions, parse
 from lab.directions import MONITOR
@@ -47,6 +48,7 @@ class LabCLI(CommandBase):
 
     def __init__(self, command_line: CommandLine) -> None:
         self.command_line, self.chosen = command_line, command_line.subcommand
+        command_line.sizes = sizes_of_data(command_line)
         super().__init__(
             args=command_line.arguments,
             trainer_class=LabTrainer,
@@ -175,9 +177,9 @@ class LabCLI(CommandBase):
         minutes = self.option("save_every_minutes")
         self.last = SparingCheckpoint(self.best, minutes, filename="last", save_on_train_epoch_end=True)
         guards: list[Callback] = [ResumableStop(self.last), ExactResume(), EarlyStoppingResume(), FiniteLoss()]
-        guards += [FitTimer()] if self.subcommand == "fit" else []
         self.predictions = PredictionsFile()
         callbacks = [self.predictions] if self.subcommand == "predict" else guards
+        callbacks += [FitTimer()]
         if trainer_config.enable_checkpointing is not False:
             callbacks += [self.last, self.best]  # in this order: best refuses a metric that is not logged
         bar, own = trainer_config.enable_progress_bar, has_bar(trainer_config.callbacks)

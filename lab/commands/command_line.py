@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.config_files import check_config, from_cli, load_config_file
+from lab.config_files import check_config, from_cli, load_config_file, values_of
 from lab.directions import followed_mode
 from lab.errors import LabError, nearest
 from lab.training.requeue import slurm_job
@@ -43,11 +43,13 @@ class CommandLine:
         subcommand: the command, or None when only help can follow.
         configs: config files, later ones layered over earlier ones.
         overrides: everything else, in the order it was typed.
+        sizes: arguments that the data decide, since nobody stated them.
     """
 
     subcommand: str | None
     configs: list[str] = field(default_factory=list)
     overrides: list[str] = field(default_factory=list)
+    sizes: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, typed: Sequence[str], classes: Mapping[str, str]) -> "CommandLine":
@@ -80,7 +82,7 @@ class CommandLine:
 
     @property
     def arguments(self) -> list[str]:
-        return self._assemble([])
+        return [*self._assemble([]), *self.sizes]
 
     @property
     def run(self) -> Path | None:
@@ -90,7 +92,8 @@ class CommandLine:
 
     def layered(self, **parts: dict[str, Any] | None) -> list[str]:
         """The arguments with parts, such as ``model=…``, layered over the files and under the typed values."""
-        return self._assemble([f"--{key}={json.dumps(part)}" for key, part in parts.items() if part is not None])
+        layered = self._assemble([f"--{key}={json.dumps(part)}" for key, part in parts.items() if part is not None])
+        return layered if parts.get("model") else [*layered, *self.sizes]
 
     @property
     def typed(self) -> dict[str, Any]:
@@ -101,6 +104,14 @@ class CommandLine:
             value = value if equals else next(words, "")
             values[key] = from_cli(value)
         return {"configs": self.configs, "values": values, **slurm_job()}
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """What the config files and the typed values state, by their keys; a class by the key of its instance."""
+        plain = {re.sub(r"\.(init_args|class_path)(?=\.|$)", "", key): of for key, of in self.typed["values"].items()}
+        return {
+            key: value for of in (*map(load_config_file, self.configs), plain) for key, value in values_of(of).items()
+        }
 
     @property
     def followed_mode(self) -> list[str]:
