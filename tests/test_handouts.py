@@ -47,12 +47,12 @@ def results(name: str) -> dict[str, Any]:
 
 
 def cell(path: str) -> tuple[float, float | None]:
-    """Mean and deviation of "file | row | column" of results/; an experiment has no columns."""
-    name, row, *column = [" ".join(part.split()) for part in path.split(" | ")]
+    """Mean and deviation of "file :: row :: column" of results/; an experiment has no columns."""
+    name, row, *column = [" ".join(part.split()) for part in path.split(" :: ")]
     found = results(name)
     if found["kind"] == "benchmark":
-        names, first = found["columns"], len(row.split(" "))
-        (values,) = [one for one in found["rows"] if f"{' '.join(one)} ".startswith(f"{row} ") and first]
+        names = found["columns"]
+        (values,) = [one for one in found["rows"] if " ".join(one).startswith(f"{row} ")]
         return float(values[names.index(column[0])].replace(",", "")), None
     (of_row,) = [one for one in found["rows"] if one["row"] == row]
     if found["kind"] == "experiment":
@@ -139,11 +139,11 @@ def test_every_marked_number_is_a_result(page):
 
 
 def test_a_wrong_number_is_found():
-    assert not wrong_numbers("0.833 ± 0.004<!-- grid_cora | GAT | accuracy -->")
+    assert not wrong_numbers("0.833 ± 0.004<!-- grid_cora :: GAT :: accuracy -->")
     for wrong in ("0.834 ± 0.004", "0.833 ± 0.003", "0.83 ± 0.005"):
-        assert wrong_numbers(f"{wrong}<!-- grid_cora | GAT | accuracy -->"), wrong
+        assert wrong_numbers(f"{wrong}<!-- grid_cora :: GAT :: accuracy -->"), wrong
     with pytest.raises(ValueError, match="not enough values"):
-        wrong_numbers("0.833<!-- grid_cora | CNN | accuracy -->")
+        wrong_numbers("0.833<!-- grid_cora :: CNN :: accuracy -->")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
