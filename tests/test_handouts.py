@@ -119,6 +119,11 @@ def test_every_picture_link_and_file_is_there(page):
         assert (ROOT / name).is_file(), f"{page.name} names {name}"
 
 
+def test_every_picture_of_the_pages_is_shown():
+    shown = {target for page in PAGES for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page))}
+    assert {path.name for path in FOLDER.glob("*.png")} <= shown
+
+
 def _headings(text: str) -> list[str]:
     return [" ".join(heading.split()) for heading in re.findall(r"^#+ (.+)$", text, re.M)]
 
