@@ -4,6 +4,7 @@ from nets.attention import (
     MultiHeadAttention,
     PositiveRandomFeatures,
     RelativeAttention1d,
+    SingleHeadAttention,
     attention_rollout,
     elu_features,
     kernel_attention,
@@ -20,6 +21,7 @@ from nets.autoencoder import Autoencoder, TiedAutoencoder
 from nets.conv_net import ConvNet
 from nets.corruption import GaussianNoise, RandomMask
 from nets.graph import GAT, GCN
+from nets.graph_backward import graph_convolution
 from nets.graph_layers import normalized_adjacency
 from nets.gru import GRU, GRULayer
 from nets.lstm import LSTM, LSTMLayer
@@ -38,6 +40,7 @@ from nets.sequence_models import RecurrentClassifier, RecurrentLanguageModel
 from nets.tiling import tiled_logits
 from nets.transformer import TransformerEncoderLayer
 from nets.unet import UNet
+from nets.unet_blocks import Down, Up
 from nets.vit import VisionTransformer
 
 __all__ = [
@@ -48,6 +51,7 @@ __all__ = [
     "RNN",
     "Autoencoder",
     "ConvNet",
+    "Down",
     "GRULayer",
     "GaussianNoise",
     "Hypotheses",
@@ -59,15 +63,18 @@ __all__ = [
     "RecurrentClassifier",
     "RecurrentLanguageModel",
     "RelativeAttention1d",
+    "SingleHeadAttention",
     "TiedAutoencoder",
     "TransformerEncoderLayer",
     "UNet",
+    "Up",
     "VisionTransformer",
     "attention_rollout",
     "beam_search",
     "call_replicas",
     "clip_replicas",
     "elu_features",
+    "graph_convolution",
     "greedy_search",
     "is_replica_metric",
     "kernel_attention",

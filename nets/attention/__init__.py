@@ -7,12 +7,14 @@ from nets.attention.low_rank import low_rank_attention, projected_attention
 from nets.attention.multi_head import MultiHeadAttention
 from nets.attention.relative import RelativeAttention1d, relative_attention
 from nets.attention.rollout import attention_rollout
+from nets.attention.single_head import SingleHeadAttention
 from nets.attention.softmax import softmax_attention
 
 __all__ = [
     "MultiHeadAttention",
     "PositiveRandomFeatures",
     "RelativeAttention1d",
+    "SingleHeadAttention",
     "attention_rollout",
     "elu_features",
     "kernel_attention",
