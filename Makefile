@@ -1,5 +1,5 @@
 # make demo   train and test a vision transformer on real digits (a minute, no network but the package index)
-# make test   the tests            make lint   the linter
+# make test   the tests            make lint   the linter and the types
 # make reproduce        every experiment that needs no download, at a reduced budget, held against what is expected of it
 #                       (about three minutes on two cores); then report/index.html
 # make reproduce-full   the same at the full budget, and those with real data in ARCHLAB_DATA (hours)
@@ -27,6 +27,7 @@ test: $(VENV)/.installed-dev
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy
 
 install: $(VENV)/.installed-dev
 

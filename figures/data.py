@@ -41,11 +41,11 @@ def draw_data(preview: Mapping[str, Any], title: str = "") -> "Figure":
     sizes = ", ".join(f"{split} {size:,}" for split, size in preview["sizes"].items())
     figure.suptitle(f"{title}: {sizes}" if title else sizes, fontsize=12)
     if has_masks:
-        above, below = figure.subfigures(2, 1, height_ratios=[2.6 * PANEL, 0.45 * rows + 0.5])
+        (above,), (below,) = figure.subfigures(2, 1, squeeze=False, height_ratios=[2.6 * PANEL, 0.45 * rows + 0.5])
         _draw_pairs(above, samples, len(names))
         _draw_counts(below.subplots(), preview, names[:MOST_CLASSES], coloured=True)
     else:
-        left, right = figure.subfigures(1, 2, width_ratios=[1, 1.1])
+        ((left, right),) = figure.subfigures(1, 2, squeeze=False, width_ratios=[1, 1.1])
         _draw_examples(left, samples, names[:MOST_CLASSES])
         _draw_counts(right.subplots(), preview, names[:MOST_CLASSES])
     return figure

@@ -1,7 +1,7 @@
 """The one helper that saves a figure: a file in the run folder first, then every logger that takes images."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.files import written_whole
 from lab.run_folder import run_dir
@@ -41,6 +41,7 @@ def save_figure(
     figure.text(0.005, 0.0, joined(title_of(trainer), replicas), fontsize=7, color="0.45", va="top")
     with written_whole(path) as part:
         figure.savefig(part, dpi=DOTS_PER_INCH, bbox_inches="tight")
+    logger: Any  # of whatever kind
     for logger in trainer.loggers:
         if hasattr(logger, "log_image"):  # Weights & Biases, Comet
             logger.log_image(name, [str(path)], step=step)

@@ -3,15 +3,12 @@
 Letters: B batch, D inputs, K bottleneck.
 """
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from lightning.pytorch import LightningModule
 
-
-def reconstruct(task: "LightningModule", inputs: Tensor, num_examples: int) -> tuple[dict[str, Tensor], Tensor]:
+def reconstruct(task: Any, inputs: Tensor, num_examples: int) -> tuple[dict[str, Tensor], Tensor]:
     """The rows of a picture of reconstructions by their names, and the codes of all inputs, of the first replica.
 
     Where training corrupts the inputs, the reconstructions are those of corrupted inputs.

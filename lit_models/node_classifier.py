@@ -87,7 +87,7 @@ class LitNodeClassifier(LitReplicas):
                 f"the data has {features} features a node, the network in_channels={in_channels}: "
                 f"set model.net.in_channels to {features}."
             )
-        graph = getattr(self.trainer.datamodule, "graph", None)
+        graph = getattr(self.datamodule, "graph", None)
         if getattr(graph, "edge_weight", None) is not None and not self.reads_weights:
             rank_zero_info(f"{type(self.net).__name__} reads no weights of edges: those of the data are left out.")
 
@@ -117,7 +117,9 @@ class LitNodeClassifier(LitReplicas):
 
     def training_step(self, batch: "Data", batch_idx: int) -> Tensor:
         logits, labels = self._targets(batch)
-        labels = check_labels(labels, self.num_classes if batch_idx == self.current_epoch == 0 else None, ndim=1)
+        labels = check_labels(
+            cast(Tensor, labels), self.num_classes if batch_idx == self.current_epoch == 0 else None, ndim=1
+        )
         losses = self._losses(logits, labels)
         mean = self.track(losses.mean(), len(labels))
         total = losses.sum() + self._penalty()
@@ -159,12 +161,12 @@ class LitNodeClassifier(LitReplicas):
             B targets -> label (B,), class (B,), probability (B,), for R > 1 class_replica_<r> and so on
         """
         logits, labels = self._targets(batch)
-        columns = {} if labels is None else {"label": labels}
+        columns: dict[str, Any] = {} if labels is None else {"label": labels}
         for number, of_replica in enumerate(logits.float().softmax(dim=-1)):
             suffix = replica_suffix(number) if self.num_replicas > 1 else ""
             probability, predicted = of_replica.max(dim=-1)
             columns |= {f"class{suffix}": predicted, f"probability{suffix}": probability}
-        data = self.trainer.datamodule
+        data = self.datamodule
         if self.num_replicas == 1 and getattr(data, "names_classes", False):
             names = names_of_outputs(data, self.num_classes)
             columns["class_name"] = [names[number] for number in columns["class"].tolist()]
@@ -192,7 +194,7 @@ class LitNodeClassifier(LitReplicas):
 
     def _evaluate(self, split: str, batch: "Data") -> dict[str, Tensor]:
         logits, labels = self._targets(batch)
-        labels = check_labels(labels, self.num_classes, ndim=1)
+        labels = check_labels(cast(Tensor, labels), self.num_classes, ndim=1)
         losses = self._losses(logits, labels)
         accuracies = (logits.argmax(dim=-1) == labels).float().mean(dim=1)
         self.means[split].update(torch.cat([losses, accuracies]), len(labels))

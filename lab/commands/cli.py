@@ -78,7 +78,7 @@ class LabCLI(CommandBase):
         parser.add_argument("--compile", type=bool, default=False, help="Compile the network with torch.compile.")
         parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best checkpoint after fit.")
 
-    def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         self.config = parse(parser, [*args, *self.command_line.followed_mode])
 
     def resolve_checkpoint(self) -> None:
@@ -94,7 +94,7 @@ class LabCLI(CommandBase):
         self.run_name = self.command_line.run_name(config)
         begun = requeued_checkpoint(root, self.run_name, self.command_line.typed) if command == "fit" else None
         path = checkpoint_path(command, config.ckpt_path or begun, root, self.run_name, self.command_line.run)
-        self.first_step, self.checkpoint_keys = 0, ()
+        self.first_step, self.checkpoint_keys = 0, set[str]()
         if path is not None:
             self._take_from(path, command)
         elif config.ckpt_path == "last":
@@ -116,8 +116,8 @@ class LabCLI(CommandBase):
         data = config.get("data")
         if model is None and data is None:
             return
-        layered = self.command_line.layered(model=model, data=data)
-        layered = parse(self.parser, [*layered, *self.command_line.followed_mode])
+        words = self.command_line.layered(model=model, data=data)
+        layered = parse(self.parser, [*words, *self.command_line.followed_mode])
         parts = {key: layered[command][key].as_dict() for key in ("model", "data")}
         if model and command == "fit":
             refuse_restored(parts["model"], model)
@@ -178,7 +178,7 @@ class LabCLI(CommandBase):
         self.last = SparingCheckpoint(self.best, minutes, filename="last", save_on_train_epoch_end=True)
         guards: list[Callback] = [ResumableStop(self.last), ExactResume(), EarlyStoppingResume(), FiniteLoss()]
         self.predictions = PredictionsFile()
-        callbacks = [self.predictions] if self.subcommand == "predict" else guards
+        callbacks: list[Callback] = [self.predictions] if self.subcommand == "predict" else guards
         callbacks += [FitTimer()]
         if trainer_config.enable_checkpointing is not False:
             callbacks += [self.last, self.best]  # in this order: best refuses a metric that is not logged

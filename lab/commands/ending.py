@@ -7,6 +7,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lab.errors import LabError
 from lab.printed_commands import command_line
+from lab.training.lightning_internals import attributes_of
 from lab.training.trainer import rank_zero_print
 
 
@@ -25,7 +26,7 @@ def tell_result(trainer: Trainer, best: ModelCheckpoint, run: Path, first_step: 
     Raises:
         LabError: when nothing was trained at all.
     """
-    if trainer.fast_dev_run:
+    if attributes_of(trainer).fast_dev_run:
         return None
     if trainer.global_step == first_step:
         limits = f"max_epochs {trainer.max_epochs}, max_steps {trainer.max_steps} and max_time"
@@ -33,7 +34,8 @@ def tell_result(trainer: Trainer, best: ModelCheckpoint, run: Path, first_step: 
         if not first_step:
             raise LabError(f"n{nothing}: raise what ended it.")
         rank_zero_print(f"N{nothing}.")
-    checkpoint, score = best.best_model_path, best.best_model_score
+    checkpoint: str | None = best.best_model_path
+    score = best.best_model_score
     if checkpoint and score is not None:
         rank_zero_print(f"Best {best.monitor}: {float(score):.4g}")
     else:

@@ -78,7 +78,9 @@ def _raised_in_house(error: BaseException) -> bool:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    where = Path(trace.tb_frame.f_code.co_filename) if trace else Path()
+    if trace is None:
+        return False
+    where = Path(trace.tb_frame.f_code.co_filename)
     if not where.is_relative_to(HOUSE) or where.relative_to(HOUSE).parts[0] not in OURS:
         return False
     # Raised in so many words, not by an operation that failed: that one needs its traceback.
@@ -90,8 +92,8 @@ def _explain_argument(chain: list[BaseException], options: list[str]) -> str:
     keys: list[str] = []
     class_path = None
     for link in chain:
-        if key := re.match(r'Parser key "([\w.]+)":', str(link)):
-            keys += [key[1]] if keys[-1:] != [key[1]] else []
+        if nested := re.match(r'Parser key "([\w.]+)":', str(link)):
+            keys += [nested[1]] if keys[-1:] != [nested[1]] else []
         if found := re.match(r"Problem with given class_path '([\w.]+)'", str(link)):
             class_path = found[1]
     text, key = str(chain[-1]).strip(), ".".join(keys)

@@ -82,7 +82,7 @@ def why_another(folder: Path, evaluation: Mapping[str, Any]) -> str:
 
 def _of_checkpoint(run: RunFolder, checkpoint: Path | None) -> dict[str, Any]:
     usual = newest_checkpoint([run])
-    if None in (usual, checkpoint) or checkpoint.resolve() == usual.resolve():
+    if usual is None or checkpoint is None or checkpoint.resolve() == usual.resolve():
         return {}
     own = checkpoint.stem in ("best", "last") and checkpoint.resolve().parent == usual.resolve().parent
     return {"ckpt_path": checkpoint.stem if own else str(checkpoint)}

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -13,6 +13,7 @@ from torch import Tensor
 from lab.evaluation.pictures import is_pictures, write_pictures
 from lab.files import written_whole
 from lab.run_folder import run_dir
+from lab.training.lightning_internals import attributes_of
 
 SHOWN = 40  # rows on the screen
 Cell = str | float | PurePosixPath
@@ -42,16 +43,17 @@ class PredictionsFile(BasePredictionWriter):
         self.path: Path | None = None
 
     def write_on_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, prediction: Columns, batch_indices: Sequence[int], *_: Any
+        self, trainer: Trainer, pl_module: LightningModule, prediction: Columns, batch_indices: Any, *_: Any, **__: Any
     ) -> None:
-        if (names := getattr(trainer.datamodule, "sample_names", None)) is not None and "name" not in prediction:
+        names = getattr(attributes_of(trainer).datamodule, "sample_names", None)
+        if names is not None and "name" not in prediction:
             columns = {**prediction}
             prediction.clear()  # what a sample is called comes first
             prediction.update(name=names(list(batch_indices)), **columns)
         for name, values in prediction.items():
             if is_pictures(name, values):
                 palette = getattr(pl_module, "palettes", {}).get(name)
-                prediction[name] = write_pictures(name, values, batch_indices, run_dir(trainer), palette)
+                prediction[name] = write_pictures(name, cast(Tensor, values), batch_indices, run_dir(trainer), palette)
 
     def write_on_epoch_end(
         self,
@@ -85,7 +87,8 @@ def _with_names(header: list[str], rows: list[Row], data: Any) -> tuple[list[str
         return ["file", *header], [(index, [files[index], *values]) for index, values in rows]
     place, names = header.index("class"), dict(enumerate(classes))
     named = [
-        (index, [files[index], names.get(int(values[place]), str(values[place])), *values]) for index, values in rows
+        (index, [files[index], names.get(int(cast(float, values[place])), str(values[place])), *values])
+        for index, values in rows
     ]
     return ["file", "class_name", *header], named
 
@@ -101,15 +104,17 @@ def _header(batch: Columns) -> list[str]:
     return [
         name if getattr(values, "ndim", 1) == 1 else f"{name}_{column}"
         for name, values in batch.items()
-        for column in range(1 if getattr(values, "ndim", 1) == 1 else values.shape[1])
+        for column in range(1 if getattr(values, "ndim", 1) == 1 else cast(Tensor, values).shape[1])
     ]
 
 
 def _rows(batch: Columns) -> list[list[Cell]]:
     columns: list[Sequence[Cell]] = []
     for values in batch.values():
-        tensors = isinstance(values, Tensor)
-        columns += [column.tolist() for column in values.reshape(len(values), -1).unbind(1)] if tensors else [values]
+        if isinstance(values, Tensor):
+            columns += [column.tolist() for column in values.reshape(len(values), -1).unbind(1)]
+        else:
+            columns.append(values)
     return [list(row) for row in zip(*columns, strict=True)]
 
 

@@ -21,7 +21,8 @@ def process_options(run: RunFolder, stated: Mapping[str, Any], ran: Mapping[str,
     told = run.data.get("processes") or _count(ran)
     if told is None or told == (_count(stated) or 1):
         return []
-    nodes = ran.get(PROCESSES[1]) if isinstance(ran.get(PROCESSES[1]), int) else 1
+    given = ran.get(PROCESSES[1])
+    nodes = given if isinstance(given, int) else 1
     strategy = str(ran.get("trainer.strategy", "auto"))
     words = [f"--{PROCESSES[0]} {told // nodes}", *([f"--{PROCESSES[1]} {nodes}"] if nodes > 1 else [])]
     return words + ([f"--trainer.strategy {shlex.quote(strategy)}"] if strategy != "auto" else [])

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from lab.experiments.grids import FIRST, Grid
 from lab.experiments.references import reference_of
@@ -15,7 +16,7 @@ from lab.reports.merging import merge
 from lab.reports.reading import complete_run, readable
 from lab.reports.rendering import PAGES, write_rendered
 from lab.reports.result_files import read_results, read_study, write_results
-from lab.reports.results import ExperimentResult, GridResult, reference_value
+from lab.reports.results import BenchmarkResult, ExperimentResult, GridResult, reference_value
 from lab.reports.statistics import Summary
 from lab.reports.studies import (
     Study,
@@ -101,7 +102,8 @@ def update_results(
     tables = [grid_result(study) for study in finished.grids]
     merged, kept = merge(read_results(root / "results"), rows, tables, overwrite)
     for file in sorted(benchmarks.glob("benchmark_*.json")) if benchmarks else ():
-        for benchmark in (not file.stem.endswith("_smoke") and readable(read_study, file)) or ():
+        measured = None if file.stem.endswith("_smoke") else readable(read_study, file)
+        for benchmark in cast(list[BenchmarkResult], measured or []):
             merged.benchmarks[benchmark.name] = benchmark
     merged.benchmarks = dict(sorted(merged.benchmarks.items()))
     write_results(merged, root / "results")
@@ -132,8 +134,8 @@ def write_tables(studies: Sequence[Study], path: Path) -> None:
 
 
 def _row(variant: Variant, folders: list[RunFolder]) -> ExperimentResult:
-    score = score_name(folders)
-    repeats = {run: values for run in folders if (values := replica_values(run.metrics, score))}
+    score = cast(str, score_name(folders))  # the runs are tested
+    repeats = {run: each for run in folders if (each := replica_values(run.metrics, score))}
     runs = sorted(repeats, key=_first_seed)
     values = tuple(values[-1] for run in runs for _, values in repeats[run])
     seeds = tuple(_first_seed(run) + replica for run in runs for replica in range(len(repeats[run])))

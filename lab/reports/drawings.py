@@ -81,7 +81,7 @@ def curves_of(study: Study, grid: Grid | None) -> list[Drawing]:
     drawings = []
     for metric, label in (asked or {monitored: monitored}).items():
         if figure := draw_curves(study, metric, label):
-            name = f"{grid.name}_{metric.replace('/', '_')}" if metric in asked else ""
+            name = f"{grid.name}_{metric.replace('/', '_')}" if grid and metric in asked else ""
             drawings.append(Drawing(name, f"{label} over training: mean and range of the repeats.", figure))
     return drawings
 
@@ -159,7 +159,8 @@ def draw_crop_of(study: Study) -> list[Drawing]:
             image, mask = data.datasets["test"][0]
             with torch.no_grad():
                 predictions[row.rpartition(", ")[2]] = task.segment(image[None]).argmax(dim=1)[0][CROP]
-    images, masks = [image[(slice(None), *CROP)]] * len(predictions), [mask[CROP]] * len(predictions)
+    place = (slice(None), *CROP)
+    images, masks = [image[place]] * len(predictions), [mask[CROP]] * len(predictions)
     names, given = list(data.class_names), list(predictions.values())
     figure = draw_segmentation_maps(images, masks, given, names, task.ignore_index, list(predictions))
     caption = "One crop of a test image, and what the first repeat of each network makes of it."

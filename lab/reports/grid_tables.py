@@ -1,6 +1,6 @@
 """The results of a grid of experiments as a study."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab.experiments.grids import FIRST, Grid
@@ -50,7 +50,7 @@ def _tests(baseline: str, by_row: Mapping[str, tuple[float, ...]]) -> list[str]:
     return [compare_means(row, values, baseline, against) for row, values in others.items()]
 
 
-def values_of_runs(runs: list[Logged], name: str) -> tuple[float, ...]:
+def values_of_runs(runs: Sequence[Logged], name: str) -> tuple[float, ...]:
     """A metric of every replica of some runs: its last value, or with "first " before its name the first one."""
     name, place = name.removeprefix(FIRST), 0 if name.startswith(FIRST) else -1
     return tuple(values[place] for metrics in runs for _, values in replica_values(metrics, name))

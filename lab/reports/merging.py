@@ -30,12 +30,13 @@ def merge(
         else:
             merged.experiments[row.row] = row
     for grid in grids:
-        old = results.grids.get(grid.name)
-        if old is not None and not overwrite and (reason := _loses(old, grid)):
-            kept.append(f'the section "{old.title}" {reason}')
+        held = results.grids.get(grid.name)
+        if held is not None and not overwrite and (reason := _loses(held, grid)):
+            kept.append(f'the section "{held.title}" {reason}')
         else:
             merged.grids[grid.name] = grid
-    merged.experiments, merged.grids = (dict(sorted(of.items())) for of in (merged.experiments, merged.grids))
+    merged.experiments = dict(sorted(merged.experiments.items()))
+    merged.grids = dict(sorted(merged.grids.items()))
     return merged, kept
 
 

@@ -54,7 +54,7 @@ def named_runs(paths: Sequence[Path]) -> list[RunFolder]:
                 f"{path} {'holds no run' if path.is_dir() else 'does not exist'}: name folders of runs, such as "
                 f"runs/vit_digits/version_0, or of all runs of a config, such as runs/vit_digits."
             )
-        found |= {run.path.resolve(): run for run in runs if not is_run or readable(_tested_run, run)}
+        found |= {run.path.resolve(): run for run in runs if not is_run or readable(_tested_run, run) is not None}
     return list(found.values())
 
 

@@ -41,7 +41,7 @@ def rendered(template: str, **content: Any) -> str:
     """What a template makes of its content."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    delimiters = IN_LATEX if template.endswith(".tex") else {}
+    delimiters: dict[str, Any] = IN_LATEX if template.endswith(".tex") else {}
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=template.endswith(".html"), undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, **delimiters,

@@ -30,13 +30,15 @@ def read_results(folder: Path) -> Results:
         for read in read_study(file):
             if isinstance(read, ExperimentResult):
                 results.experiments[read.row] = read
+            elif isinstance(read, GridResult):
+                results.grids[read.name] = read
             else:
-                (results.grids if isinstance(read, GridResult) else results.benchmarks)[read.name] = read
+                results.benchmarks[read.name] = read
     results.experiments = dict(sorted(results.experiments.items()))
     return results
 
 
-def read_study(file: Path) -> list[ExperimentResult] | list[GridResult] | list[BenchmarkResult]:
+def read_study(file: Path) -> list[ExperimentResult | GridResult | BenchmarkResult]:
     """What a file of results holds: the rows of an experiment, or a section.
 
     Raises:
@@ -62,8 +64,8 @@ def write_results(results: Results, folder: Path) -> None:
         _write(folder, "experiment", name, {"rows": stated})
     for grid in results.grids.values():
         columns = [{key: getattr(cell, key) for key in ("column", "metric", "label")} for cell in grid.rows[0]]
-        rows = [{"row": row[0].row, "cells": [_cell(cell) for cell in row]} for row in grid.rows]
-        _write(folder, "grid", grid.name, {**_without(vars(grid), "rows"), "columns": columns, "rows": rows})
+        cells = [{"row": row[0].row, "cells": [_cell(cell) for cell in row]} for row in grid.rows]
+        _write(folder, "grid", grid.name, {**_without(vars(grid), "rows"), "columns": columns, "rows": cells})
     for benchmark in results.benchmarks.values():
         write_benchmark(benchmark, folder)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lab.config_files import values_of
 from lab.directions import more_is_better
@@ -109,7 +109,7 @@ def count_repeats(rows: Sequence[Sequence[Measured]]) -> str:
     """How many repeats there are of the first metric of an experiment, "3" or "0–3"."""
     first: dict[tuple[str, str], int] = {}
     for cell in (cell for row in rows for cell in row if cell.column is not None):
-        first.setdefault((cell.row, cell.column), cell.summary.count)
+        first.setdefault((cell.row, cell.column or ""), cell.summary.count)
     return "–".join(map(str, sorted({min(first.values()), max(first.values())})))
 
 
@@ -120,7 +120,7 @@ def best_experiment(rows: Sequence[Sequence[Measured]]) -> Measured | None:
     """
     first: dict[tuple[str, str], Measured] = {}
     for cell in (cell for row in rows for cell in row if cell.column is not None):
-        first.setdefault((cell.row, cell.column), cell)
+        first.setdefault((cell.row, cell.column or ""), cell)
     measured = [cell for cell in first.values() if cell.summary.count and math.isfinite(cell.summary.mean)]
     single = any(cell.summary.count < 2 for cell in measured)
     rivals = [cell for cell in measured if cell.best] or (measured if single else measured[:1])
@@ -203,8 +203,8 @@ def experiment_studies(runs: Sequence[RunFolder], results: Mapping[str, tuple[st
 
 def _study(name: str, variants: Mapping[Variant, list[RunFolder]], result: tuple[str, str] | None) -> Study:
     first, everything = next(iter(variants)), [run for folders in variants.values() for run in folders]
-    metric = score_name(everything, result[0] if result else "")
-    label = result[1] if result and metric == result[0] else SCORES.get(metric, (metric,))[0]
+    metric = cast(str, score_name(everything, result[0] if result else ""))  # the runs are tested
+    label = result[1] if result and metric == result[0] else SCORES.get(metric, (metric, ""))[0]
     held = result[0] if result else metric if metric in SCORES else ""
     found = {(_row_name(variant, first), ""): folders for variant, folders in variants.items()}
     rows = [[_measured(row, metric, label, folders)] for (row, _), folders in found.items()]

@@ -1,10 +1,11 @@
 """Averaged weights: the checkpoints of a run hold those that its validations judged."""
 
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from lab.training.lightning_internals import AveragingBase, map_tensors
 
@@ -49,7 +50,7 @@ class ExactAveraging(AveragingBase):
 
     def _update_after(self, epoch: int, pl_module: LightningModule) -> None:
         if epoch > self.latest_update_epoch and self.should_update(epoch_idx=epoch):
-            self.average_model.update_parameters(pl_module)
+            cast(AveragedModel, self.average_model).update_parameters(pl_module)  # made in setup
             self.latest_update_epoch = epoch
 
     def state_dict(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from lab.errors import LabError
 from lab.training.averaging import make_exact
 from lab.training.checkpoint_callback import SparingCheckpoint
 from lab.training.freezing import FrozenWeights
+from lab.training.lightning_internals import attributes_of
 
 REFUSED: dict[type[Callback], str] = {
     BatchSizeFinder: (
@@ -63,17 +64,19 @@ def check_callbacks(command: str, trainer: Trainer, model: LightningModule, chec
     Raises:
         LabError: before anything is trained.
     """
-    for callback in trainer.callbacks:
-        for kind, rule in {**REFUSED, **CONDITIONS}.items():
+    callbacks = attributes_of(trainer).callbacks
+    rules: dict[type[Callback], str | Callable[..., str | None]] = {**REFUSED, **CONDITIONS}
+    for callback in callbacks:
+        for kind, rule in rules.items():
             if isinstance(callback, kind) and (command == "fit" or kind in OUTSIDE_OF_FIT):
                 reason = rule if isinstance(rule, str) else rule(callback, trainer, model)
                 if reason:
                     raise LabError(f"the callback {type(callback).__name__} {reason}")
-    averages = [callback for callback in trainer.callbacks if isinstance(callback, WeightAveraging)]
+    averages = [callback for callback in callbacks if isinstance(callback, WeightAveraging)]
     for callback in averages:
         make_exact(callback)
-    if any(isinstance(callback, BaseFinetuning) for callback in trainer.callbacks):
-        trainer.callbacks.insert(0, FrozenWeights())
+    if any(isinstance(callback, BaseFinetuning) for callback in callbacks):
+        callbacks.insert(0, FrozenWeights())
     if command == "fit" and "averaging_state" in checkpoint_keys and not averages:
         raise LabError(
             "the run of this checkpoint averages its weights, and goes on only with that callback: give its config, "
@@ -108,7 +111,7 @@ def _spike_detection(callback: SpikeDetection, *_: Any) -> str | None:
 
 def _early_stopping(callback: EarlyStopping, trainer: Trainer, model: LightningModule) -> str | None:
     every, epochs = trainer.check_val_every_n_epoch, trainer.max_epochs
-    if not callback.monitor.startswith("val/") or trainer.fast_dev_run:
+    if not callback.monitor.startswith("val/") or attributes_of(trainer).fast_dev_run:
         return None
     if trainer.limit_val_batches == 0:
         return f"watches {callback.monitor}, but trainer.limit_val_batches is 0: leave one of the two out."
@@ -126,7 +129,7 @@ def _model_checkpoint(callback: ModelCheckpoint, trainer: Trainer, model: Lightn
     names = {callback.filename, callback.CHECKPOINT_NAME_LAST if callback.save_last else None}
     own = Path(trainer.default_root_dir, "checkpoints").resolve()
     place = own if callback.dirpath is None else Path(callback.dirpath).resolve()
-    taken = sorted(names & {"best", "last"})
+    taken = sorted({"best", "last"} & names)
     if place != own or not taken:
         return None
     return (

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -14,6 +14,7 @@ from lab.errors import LabError
 from lab.files import written_whole
 from lab.training.exact_resume import ends_early
 from lab.training.lightning_internals import (
+    attributes_of,
     CheckpointBase,
     copy_module_versions,
     dump_checkpoint,
@@ -34,7 +35,7 @@ class WholeFiles(TorchCheckpointIO):
     what is copied halfway is no checkpoint.
     """
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str, storage_options: Any | None = None) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         path = Path(path)
         for part in path.parent.glob(f".{path.stem}.*{path.suffix}"):  # of a process that was killed as it wrote
             part.unlink(missing_ok=True)
@@ -135,18 +136,22 @@ class SparingCheckpoint(CheckpointBase):
         self._written_at = time.monotonic()
         self._free_at = self._written_at + self.WAIT * (self._written_at - started)
 
+    @property
+    def _folder(self) -> Path:
+        return Path(cast(str, self.dirpath))  # set as the run begins
+
     def save_now(self, trainer: Trainer) -> None:
         """Write the state of this moment instead of what is kept, which is older."""
-        filepath = str(Path(self.dirpath) / f"{self.filename}.ckpt")
+        filepath = str(self._folder / f"{self.filename}.ckpt")
         self._kept = (filepath, dump_checkpoint(trainer, self.save_weights_only))
         self.write_kept(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         self._written_at = time.monotonic()
-        if trainer.is_global_zero and not trainer.fast_dev_run:
+        if trainer.is_global_zero and not attributes_of(trainer).fast_dev_run:
             tensors = [*pl_module.parameters(), *pl_module.buffers()]
-            check_room(Path(self.dirpath), FILES * COPIES * sum(tensor.nbytes for tensor in tensors))
+            check_room(self._folder, FILES * COPIES * sum(tensor.nbytes for tensor in tensors))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.write_due(trainer)
@@ -163,7 +168,7 @@ class SparingCheckpoint(CheckpointBase):
         now = time.monotonic()
         waits = trainer.is_last_batch or validates_after(trainer) or is_accumulating(trainer)
         if not waits and now >= self._free_at and now - self._written_at >= 60 * self.every_minutes:
-            self.save(trainer, str(Path(self.dirpath) / f"{self.filename}.ckpt"))
+            self.save(trainer, str(self._folder / f"{self.filename}.ckpt"))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not ends_early(trainer):

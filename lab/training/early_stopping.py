@@ -6,6 +6,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
+from lab.training.lightning_internals import attributes_of
 from lab.training.trainer import rank_zero_print
 
 LIMITS = ("stopping_threshold", "divergence_threshold", "check_finite")
@@ -49,7 +50,7 @@ class EarlyStoppingResume(Callback):
 
 
 def _early_stopping(trainer: Trainer) -> list[EarlyStopping]:
-    return [callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping)]
+    return [callback for callback in attributes_of(trainer).callbacks if isinstance(callback, EarlyStopping)]
 
 
 def _limits(callback: EarlyStopping) -> list[Any]:

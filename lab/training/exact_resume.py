@@ -93,7 +93,8 @@ class ExactResume(Callback):
 
 def random_states() -> dict[str, Any]:
     """The states of the generators of Python, NumPy and torch, as plain values and tensors."""
-    name, keys, *rest = np.random.get_state()
+    of_numpy: Any = np.random.get_state()
+    name, keys, *rest = of_numpy
     states = {"python": random.getstate(), "numpy": (name, keys.tolist(), *rest), "torch": torch.get_rng_state()}
     return {**states, "cuda": torch.cuda.get_rng_state_all()} if torch.cuda.is_initialized() else states
 
@@ -111,7 +112,7 @@ def set_random_states(states: dict[str, Any]) -> None:
 
 def ends_early(trainer: Trainer) -> bool:
     """Whether the epoch is at its end although its last batch has not been trained: in ``on_train_epoch_end``."""
-    epochs = trainer.fit_loop.epoch_progress.current
+    epochs: Any = trainer.fit_loop.epoch_progress.current
     return epochs.processed == epochs.started and not epoch_is_complete(trainer)
 
 

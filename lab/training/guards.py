@@ -13,6 +13,7 @@ from torch import Tensor
 from lab.errors import LabError
 from lab.training.checkpoint_callback import SparingCheckpoint
 from lab.training.exact_resume import ends_early
+from lab.training.lightning_internals import attributes_of
 
 
 class ResumableStop(Callback):
@@ -46,7 +47,7 @@ class ResumableStop(Callback):
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        if self.last.dirpath and not trainer.fast_dev_run:
+        if self.last.dirpath and not attributes_of(trainer).fast_dev_run:
             self.last.save_now(trainer)
 
 
@@ -62,7 +63,7 @@ class FiniteLoss(Callback):
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         self.losses.append((trainer.global_step, loss.detach()))
-        if loss.device.type == "cpu" or len(self.losses) >= trainer.log_every_n_steps:
+        if loss.device.type == "cpu" or len(self.losses) >= attributes_of(trainer).log_every_n_steps:
             self._look(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -86,7 +87,7 @@ class FiniteLoss(Callback):
         self._stop(trainer, f"the loss became {loss.item()} at step {step}")
 
     def _stop(self, trainer: Trainer, what: str) -> None:
-        kept = [str(Path(callback.dirpath) / "last.ckpt") for callback in _last_checkpoints(trainer)]
+        kept = _last_checkpoints(trainer)
         where = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint had been saved yet"
         raise LabError(
             f"{what} (epoch {trainer.current_epoch}), so the run was stopped; {where}. "
@@ -94,9 +95,10 @@ class FiniteLoss(Callback):
         )
 
 
-def _last_checkpoints(trainer: Trainer) -> list[ModelCheckpoint]:
+def _last_checkpoints(trainer: Trainer) -> list[Path]:
     callbacks = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
-    return [callback for callback in callbacks if callback.dirpath and (Path(callback.dirpath) / "last.ckpt").is_file()]
+    files = [Path(callback.dirpath) / "last.ckpt" for callback in callbacks if callback.dirpath]
+    return [file for file in files if file.is_file()]
 
 
 class ProgressBar(RichProgressBar):

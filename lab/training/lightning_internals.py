@@ -7,10 +7,10 @@ Each may change with a release that need not announce it, so that ``requirements
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol, cast
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
@@ -23,6 +23,20 @@ from torch.utils._pytree import tree_map_only
 PredictionLoop = _PredictionLoop
 
 
+class TrainerAttributes(Protocol):
+    """What Lightning sets on a Trainer from its other modules, where a type checker does not see it."""
+
+    callbacks: list[Callback]
+    datamodule: Any
+    fast_dev_run: bool | int
+    log_every_n_steps: int
+
+
+def attributes_of(trainer: Trainer) -> TrainerAttributes:
+    """The same Trainer, with the types of those attributes."""
+    return cast(TrainerAttributes, trainer)
+
+
 def is_accumulating(trainer: Trainer) -> bool:
     """Whether the step of this moment's batch waits for the gradients of further batches."""
     return trainer.fit_loop._should_accumulate()
@@ -30,7 +44,8 @@ def is_accumulating(trainer: Trainer) -> bool:
 
 def validates_after(trainer: Trainer) -> bool:
     """Whether a validation follows on the training batch of this moment."""
-    return trainer.fit_loop.epoch_loop._should_check_val_fx(trainer.fit_loop._data_fetcher)
+    fit_loop: Any = trainer.fit_loop
+    return fit_loop.epoch_loop._should_check_val_fx(fit_loop._data_fetcher)
 
 
 def epoch_is_complete(trainer: Trainer) -> bool:
@@ -40,7 +55,7 @@ def epoch_is_complete(trainer: Trainer) -> bool:
 
 def draw_order(trainer: Trainer) -> None:
     """Have the training loader draw what it draws at the start of an epoch."""
-    iter(trainer.fit_loop._data_fetcher)
+    iter(cast(Any, trainer.fit_loop._data_fetcher))
 
 
 def uncount_step(loops: dict[str, Any]) -> None:
@@ -60,12 +75,13 @@ def logged_now(trainer: Trainer) -> dict[str, Tensor]:
 
 def resume_steps_like_epochs(trainer: Trainer) -> None:
     """Resume a run of ``max_steps`` as one of ``max_epochs``: Lightning begins an epoch that had ended once more."""
-    trainer.fit_loop._iteration_based_training = lambda: False
+    fit_loop: Any = trainer.fit_loop
+    fit_loop._iteration_based_training = lambda: False
 
 
 def wrap_validation_check(trainer: Trainer, wrapper: Callable[[Callable[[Any], bool], Any], bool]) -> None:
     """Ask ``wrapper(ask, data_fetcher)`` whether a validation is due, instead of Lightning's own question ``ask``."""
-    epoch_loop = trainer.fit_loop.epoch_loop
+    epoch_loop: Any = trainer.fit_loop.epoch_loop
     epoch_loop._should_check_val_fx = partial(wrapper, epoch_loop._should_check_val_fx)
 
 
@@ -76,14 +92,16 @@ def filter_results(trainer: Trainer, is_shown: Callable[[str], bool]) -> None:
         shown = [{name: value for name, value in of_loader.items() if is_shown(name)} for of_loader in results]
         _EvaluationLoop._print_results(shown, stage)
 
+    loop: Any
     for loop in (trainer.validate_loop, trainer.test_loop):
         loop._print_results = print_results
 
 
 def replace_sigterm_handling(trainer: Trainer, note: Callable[[int, FrameType | None], None], agree: Callable) -> None:
     """Have ``note`` handle SIGTERM, and ``agree`` answer before each batch whether to stop."""
-    trainer._signal_connector._sigterm_notifier_fn = note
-    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = agree
+    connector: Any = trainer._signal_connector
+    epoch_loop: Any = trainer.fit_loop.epoch_loop
+    connector._sigterm_notifier_fn, epoch_loop._broadcast_sigterm_tensor = note, agree
 
 
 def mark_sigterm(trainer: Trainer) -> None:
@@ -96,7 +114,7 @@ def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
     return tree_map_only(Tensor, function, tree)
 
 
-def copy_module_versions(source: dict[str, Any], target: dict[str, Any]) -> None:
+def copy_module_versions(source: dict[str, Any], target: Any) -> None:
     """Carry the versions of modules from one state dict over to another, where there are any."""
     if hasattr(source, "_metadata"):
         target._metadata = source._metadata
@@ -186,6 +204,7 @@ class AveragingBase(WeightAveraging):
 class CommandBase(LightningCLI):
     """A LightningCLI that builds the parser of one subcommand, and whose hooks have public names."""
 
+    subcommand: str
     chosen: str | None = None  # the subcommand in use; to build the other parsers costs more than to import Lightning
 
     def _add_subcommands(self, parser: LightningArgumentParser, **kwargs: Any) -> None:
@@ -196,7 +215,7 @@ class CommandBase(LightningCLI):
             subparser = LightningArgumentParser(description=description)
             if name == self.chosen:
                 settings = {"description": description, "exit_on_error": False}
-                subparser = self._prepare_subcommand_parser(self.trainer_class, name, **settings)
+                subparser = self._prepare_subcommand_parser(cast(type, self.trainer_class), name, **settings)
                 self._subcommand_parsers[name] = subparser
                 self.on_parser([action.dest for action in subparser._actions])
             group.add_subcommand(name, subparser, help=description)

@@ -1,8 +1,9 @@
 """The logger that owns the run folder, and TensorBoard's beside it."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
@@ -84,7 +85,7 @@ class RunLogger(CSVLogger):
     def experiment(self) -> RowsFile:
         if self._experiment is None:
             self._experiment = RowsFile(self.log_dir)
-        return self._experiment
+        return cast(RowsFile, self._experiment)
 
 
 class EventLogger(TensorBoardLogger):
@@ -103,7 +104,7 @@ class EventLogger(TensorBoardLogger):
         self.first_step = first_step
 
     @rank_zero_only
-    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         step = max(step or 0, self.first_step - 1)

@@ -45,6 +45,6 @@ def begun_checkpoint(root: Path, name: str, typed: dict[str, Any], since: float 
         if overrides.is_file() and last and overrides.stat().st_mtime >= since:
             with suppress(LabError):  # a damaged run is not the one
                 known = run.overrides
-                if {**known, **typed} == known:
+                if known is not None and {**known, **typed} == known:
                     return last
     return None

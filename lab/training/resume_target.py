@@ -12,7 +12,9 @@ LISTED = 3
 LENGTHS = ("total_steps", "epochs", "steps_per_epoch", "T_max", "total_iters", "milestones")  # as stated now they count
 
 
-def checkpoint_path(command: str, given: str | None, root: Path, name: str, run: Path | None = None) -> Path | None:
+def checkpoint_path(
+    command: str, given: str | Path | None, root: Path, name: str, run: Path | None = None
+) -> Path | None:
     """The checkpoint that a command starts from: a path, or the "best" or "last" one of the newest run of a config.
 
     Args:
@@ -139,7 +141,7 @@ def compare_models(path: Path, saved: dict[str, Any], configured: dict[str, Any]
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
     """Nested arguments as one level of dotted keys, without the class_path/init_args levels in between."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
         if key == "init_args":
             flat |= _flat(value or {}, prefix)

@@ -17,6 +17,7 @@ from lab.training.checkpoint_callback import WholeFiles
 from lab.training.fingerprints import describe_data, note_data
 from lab.training.lightning_internals import (
     PredictionLoop,
+    attributes_of,
     filter_results,
     resume_steps_like_epochs,
     wrap_validation_check,
@@ -38,7 +39,7 @@ class LabTrainer(Trainer):
         super().__init__(*args, **kwargs)
         if type(self.strategy.checkpoint_io) is TorchCheckpointIO:
             self.strategy.checkpoint_io = WholeFiles()
-        self.callbacks.sort(key=lambda callback: not getattr(callback, "comes_first", False))
+        attributes_of(self).callbacks.sort(key=lambda callback: not getattr(callback, "comes_first", False))
         self.predict_loop = SharedPredictionLoop(self, inference_mode=self.predict_loop.inference_mode)
         filter_results(self, lambda name: "_replica_" not in name)  # metrics.csv has those
         resume_steps_like_epochs(self)
@@ -89,7 +90,7 @@ class SaveConfig(SaveConfigCallback):
             return
         if not (folder / "overrides.yaml").exists():  # a resumed run is still what it was started as
             write_yaml(folder / "overrides.yaml", self.overrides)
-        note_data(folder, describe_data(trainer.datamodule, self.data, trainer.world_size))
+        note_data(folder, describe_data(attributes_of(trainer).datamodule, self.data, trainer.world_size))
 
     def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         if stage == "fit":

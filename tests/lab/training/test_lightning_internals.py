@@ -46,6 +46,12 @@ class Watcher(BoringModel):
         self.new = set(internals.logged_now(self.trainer))
 
 
+def test_a_trainer_has_the_attributes_that_a_type_checker_does_not_see() -> None:
+    of = internals.attributes_of(trainer(log_every_n_steps=3))
+    assert (of.fast_dev_run, of.log_every_n_steps, of.datamodule) == (False, 3, None)
+    assert isinstance(of.callbacks, list)
+
+
 def test_questions_about_this_moment_of_training():
     model = Watcher()
     trainer(limit_train_batches=4, limit_val_batches=1, accumulate_grad_batches=2, num_sanity_val_steps=0).fit(model)
