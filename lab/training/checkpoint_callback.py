@@ -14,8 +14,8 @@ from lab.errors import LabError
 from lab.files import written_whole
 from lab.training.exact_resume import ends_early
 from lab.training.lightning_internals import (
-    attributes_of,
     CheckpointBase,
+    attributes_of,
     copy_module_versions,
     dump_checkpoint,
     is_accumulating,
