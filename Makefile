@@ -36,11 +36,16 @@ $(BIN)/python:
 	  { echo "$(PYTHON) is older than Python 3.10; name a newer one: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
+# PyTorch for Linux comes with CUDA; its own index has builds for the CPU: https://pytorch.org/get-started/locally/
+CPU_BUILDS := PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make
+
 # A stamp marks a finished installation: a broken-off one is taken up again.
 $(VENV)/.installed: requirements.txt | $(BIN)/python
+	@echo "Installing requirements.txt into $(VENV): PyTorch with CUDA and what else runs need, 5.8 GB (CPU builds, 1.5 GB: $(CPU_BUILDS))"
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing requirements-dev.txt into $(VENV): what tests and linter need, 0.3 GB"
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@

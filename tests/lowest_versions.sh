@@ -82,7 +82,7 @@ else
 fi
 
 cd "$root" || exit
-pytest=("$work/venv/bin/python" -m pytest -q -p no:cacheprovider --basetemp "$work/pytest")
+pytest=("$work/venv/bin/python" -m pytest -q --tb=short --disable-warnings -p no:cacheprovider --basetemp "$work/pytest")
 check "tests of nets" "${pytest[@]}" tests/nets
 others=(theory/test_attention.py datamodules/test_surname_lists.py datamodules/test_pair_augmentation.py
   datamodules/test_digits_graph.py lit_models/test_task.py callbacks/test_linear_probe.py)
