@@ -62,7 +62,7 @@ def _load(path: Path, *version: int) -> dict[str, Any]:
 
 def _parse(text: str) -> Any:
     try:
-        return yaml.load(text, LOADER)
+        return LOADER(text).get_single_data()
     except yaml.YAMLError:
         return yaml.safe_load(text)  # whose errors say more exactly where
 
@@ -70,7 +70,8 @@ def _parse(text: str) -> Any:
 def _with_current_names(value: Any) -> Any:
     """A value of a config with the former paths of classes replaced, so that earlier runs compare as equal."""
     if isinstance(value, dict):
-        return {_current_key(key): _with_current_names(inner) for key, inner in value.items()}
+        unused = {key for key, inner in value.items() if key in RENAMED_ARGUMENTS and inner is None}
+        return {_current_key(key): _with_current_names(inner) for key, inner in value.items() if key not in unused}
     if isinstance(value, list):
         return [_with_current_names(inner) for inner in value]
     return RENAMED.get(value, value) if isinstance(value, str) else value

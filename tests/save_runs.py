@@ -51,7 +51,7 @@ def save_runs(folder: Path, names: Iterable[str] = TINY) -> None:
         config = ["--config", str(ROOT / "configs" / f"{name}.yaml"), "--trainer.default_root_dir=."]
         assert main(["fit", *config, *net, *OTHERS.get(name, []), *FEW, *QUIET]) == 0
         run = folder / name / "version_0"
-        for file in ("checkpoints/best.ckpt", "overrides.yaml", "metrics.csv"):
+        for file in ("checkpoints/best.ckpt", "overrides.yaml", "metrics.csv", "data.yaml", "duration.yaml"):
             (run / file).unlink()
         last = run / "checkpoints" / "last.ckpt"
         checkpoint = _without_folder(torch.load(last, weights_only=True), f"{folder.resolve()}/")

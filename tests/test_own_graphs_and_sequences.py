@@ -80,7 +80,8 @@ def test_what_is_predicted_needs_no_labels_and_is_called_by_its_name(lab: Lab, n
     assert lab("predict", "--config", str(lab.run(base) / "config.yaml"), *typed, "--trainer.callbacks=[]") == 0, (
         lab.err
     )
-    with (lab.run(base) / "predictions.csv").open(encoding="utf-8") as file:
+    (path,) = lab.run(base).rglob("predictions.csv")
+    with path.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == length and column in rows[0] and "label" not in rows[0]
     assert second in [row["name"] for row in rows][1:4]
@@ -107,4 +108,4 @@ def test_the_commands_of_the_page_run_in_their_order(lab: Lab) -> None:
         words = [str(ROOT / word) if word.startswith("configs/") else word for word in words]
         few = ["--trainer.max_epochs=1", "--test_after_fit=false"] if command == "fit" else []
         assert lab(command, *words, "--trainer.callbacks=[]", "--trainer.accelerator=cpu", *few) == 0, lab.err
-    assert len(list(lab.folder.glob("runs/*/version_0/predictions.csv"))) == 3
+    assert len(list(lab.folder.glob("runs/*/version_0/**/predictions.csv"))) == 3

@@ -9,9 +9,10 @@ import yaml
 from grid_runs import a_run, config, write_config
 
 import report
-from lab import report_drawings
 from lab.errors import LabError
+from lab.reports import drawings
 from lab.reports.studies import Measured, Study
+from lab.run_folder import RunFolder
 
 CURVE = "step,val/loss,test/acc,test/loss\n1,3.0,,\n2,2.0,,\n3,1.0,,\n3,,0.5,0.25\n"
 GRID = {
@@ -133,7 +134,9 @@ def test_what_cannot_be_drawn_is_told_and_left_out(folder: Path, capsys: pytest.
 
 def study(*rows: str, columns: tuple[str, ...] = ("",)) -> Study:
     runs = {
-        (row, column): [run(10 * number + at)] for number, row in enumerate(rows) for at, column in enumerate(columns)
+        (row, column): [RunFolder(run(10 * number + at))]
+        for number, row in enumerate(rows)
+        for at, column in enumerate(columns)
     }
     cells = [[Measured(row, column, "test/loss", "error", (0.25,)) for column in columns] for row in rows]
     return Study("s", "S", cells, runs, "–", "")
@@ -141,7 +144,7 @@ def study(*rows: str, columns: tuple[str, ...] = ("",)) -> Study:
 
 def test_rows_of_equal_groups_share_a_panel_and_others_one_panel(folder: Path) -> None:
     def titles_and_lines(of: Study) -> tuple[list[str], int]:
-        figure = report_drawings.draw_curves(of, "val/loss", "loss")
+        figure = drawings.draw_curves(of, "val/loss", "loss")
         panels = [axes for axes in figure.axes if axes.lines]
         return [axes.get_title() for axes in panels], len(panels[0].lines)
 
@@ -155,12 +158,12 @@ def test_curves_that_share_no_step_or_were_not_logged_are_no_panel(folder: Path)
     of = study("one")
     other = run(99)
     (other / "metrics.csv").write_text("step,val/loss\n7,1.0\n")
-    of.runs["one", ""].append(other)
-    assert report_drawings.draw_curves(of, "val/loss", "loss") is None
-    assert report_drawings.draw_curves(of, "val/acc", "accuracy") is None
+    of.runs["one", ""].append(RunFolder(other))
+    assert drawings.draw_curves(of, "val/loss", "loss") is None
+    assert drawings.draw_curves(of, "val/acc", "accuracy") is None
 
 
-@pytest.mark.parametrize("draw", [report_drawings.draw_saturation, report.save_drawings])
+@pytest.mark.parametrize("draw", [drawings.draw_saturation, report.save_drawings])
 def test_nothing_to_draw_draws_nothing(folder: Path, draw: object) -> None:
     assert not draw([])
     report.copy_figures({})

@@ -13,7 +13,7 @@ from lab.errors import LabError, nearest
 from lab.training.requeue import slurm_job
 
 COMMANDS = ("fit", "validate", "test", "predict", "download")
-HELP = """usage: python train.py {fit,validate,test,predict,download} --config CONFIG [--key value …]
+HELP = """usage: python train.py COMMAND --config CONFIG [--key value …]
 
   fit        train, and keep the best and the last checkpoint in runs/<config>/version_<n>/
   validate   score the best checkpoint of the newest run on the validation split

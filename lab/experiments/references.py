@@ -11,7 +11,9 @@ from lab.experiments.variants import normalized_values, start_of
 from lab.run_folder import RunFolder
 
 # What changes no data that are tested on: their order, and how they are served and varied in training.
-SAME_DATA = re.compile(r"\.(batch_size|eval_batch_size|num_neighbors|augmentation(\..+)?|num_written|names)$")
+SAME_DATA = re.compile(
+    r"\.(batch_size|eval_batch_size|num_neighbors|augmentation(\..+)?|num_written|names|texts|predict_\w+)$"
+)
 SELECTION = re.compile(
     r"(monitor|monitor_mode|trainer\.(enable_checkpointing|limit_val_batches|check_val_every_n_epoch|"
     r"val_check_interval))$"

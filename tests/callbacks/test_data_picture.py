@@ -7,7 +7,7 @@ import pytest
 import torch
 from image_files import write_classes, write_membrane, write_png
 
-from callbacks import DataPicture, draw_data
+from callbacks import DataPicture
 from datamodules import (
     CIFAR10DataModule,
     DigitsDataModule,
@@ -16,6 +16,7 @@ from datamodules import (
     MembraneDataModule,
     ShapesDataModule,
 )
+from figures import draw_data
 
 
 def bars(figure: object) -> dict[str, list[float]]:

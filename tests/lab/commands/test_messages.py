@@ -84,7 +84,7 @@ def test_a_mistake_is_one_sentence(lab, mistake):
         ("embed_dim", "embed_dims", 'model.net.embed_dims is not .*; did you mean "embed_dim"'),
         ("seed_everything", "seed_everthing", 'seed_everthing is no key .*; did you mean "seed_everything"'),
         ("nets.VisionTransformer", "nets.VisionTransfomer", 'did you mean "nets.VisionTransformer"'),
-        ("depth: 4", "depth: [4", "no valid YAML at line 2[0-9]"),
+        ("depth: 4", "depth: [4", "no valid YAML at line 3[0-9]"),
     ],
 )
 def test_a_mistake_in_a_file(lab, before, after, sentence):
