@@ -29,7 +29,7 @@ def test_fit_leaves_a_complete_run_folder_and_says_how_to_test_it(lab):
         "confusion_matrix_val",
         "wrong_examples_val",
     )
-    assert drawn == {f"{name}_6.png" for name in pictures}
+    assert drawn == {"data.png", *(f"{name}_6.png" for name in pictures)}
     assert "Best val/loss" in lab.out
     assert f"python train.py test --config {run.relative_to(lab.folder)}/config.yaml" in lab.out
     assert set(read_metrics(run)) >= {"train/loss", "val/loss", "val/acc"}
