@@ -37,15 +37,15 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # PyTorch for Linux comes with CUDA; its own index has builds for the CPU: https://pytorch.org/get-started/locally/
-CPU_BUILDS := PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make
+CPU_BUILDS = PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make $(MAKECMDGOALS)
 
 # A stamp marks a finished installation: a broken-off one is taken up again.
 $(VENV)/.installed: requirements.txt | $(BIN)/python
-	@echo "Installing requirements.txt into $(VENV): PyTorch with CUDA and what else runs need, 5.8 GB (CPU builds, 1.5 GB: $(CPU_BUILDS))"
+	@echo "Installing requirements.txt into $(VENV), 6 GB with CUDA; 1.5 GB with CPU builds of PyTorch: $(CPU_BUILDS)"
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
-	@echo "Installing requirements-dev.txt into $(VENV): what tests and linter need, 0.3 GB"
+	@echo "Installing requirements-dev.txt into $(VENV): what tests and linter need, 0.2 GB"
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@
