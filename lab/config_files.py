@@ -82,7 +82,7 @@ def values_of(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in config.items():
         name = prefix if key in ("class_path", "init_args") else f"{prefix}.{key}".lstrip(".")
-        value = as_number(value)
+        value = list(value) if isinstance(value, tuple) else as_number(value)  # as YAML has it
         inner = isinstance(value, dict) and (
             key in ("init_args", "trainer") or {"class_path", "init_args"} & set(value)
         )
