@@ -86,7 +86,7 @@ def values_of(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         inner = isinstance(value, dict) and (
             key in ("init_args", "trainer") or {"class_path", "init_args"} & set(value)
         )
-        values |= values_of(value, name) if inner else {name: value}
+        values |= values_of(value, name) if inner and isinstance(value, dict) else {name: value}
     return values
 
 
