@@ -16,7 +16,7 @@ import torch
 
 from figures import HANDOUT_TREE, HANDOUT_WORDS, draw_search_tree, step_of_tree
 from lab.errors import LabError
-from lab.experiments.grids import read_grid
+from lab.experiments.grid_files import read_grid
 from lab.files import written_whole
 from lab.machine import machine
 from lab.parser import Parser

@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.timing import Comparison, Measurement, alternate, benchmark_parser, machine, parse_benchmark
 from datamodules import GaussianDataModule
 from lab.commands.main import main as train
-from lab.experiments.grids import Cell, Grid, read_grid
+from lab.experiments.grid_files import read_grid
+from lab.experiments.grids import Cell, Grid
 from lit_models import LitAutoencoder
 from nets import Autoencoder, GaussianNoise, RandomMask
 

@@ -40,3 +40,11 @@ def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     """Write plain values as YAML, in their order."""
     with written_whole(path) as part:
         part.write_text(yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
+def complete_lines(path: Path) -> tuple[list[str], bool]:
+    """The lines of a file, and whether a last one is left out, which a killed process did not write to its end."""
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = file.readlines()
+    torn = bool(lines) and not lines[-1].endswith("\n")
+    return lines[:-1] if torn else lines, torn

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.config_files import load_config_file, values_of
 from lab.errors import LabError
+from lab.files import complete_lines
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -188,14 +189,6 @@ def from_here(path: str | Path) -> Path:
     """A path as one types it in the working directory, where it lies below that."""
     absolute = Path(path).absolute()
     return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute
-
-
-def complete_lines(path: Path) -> tuple[list[str], bool]:
-    """The lines of a file, and whether a last one is left out, which a killed process did not write to its end."""
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = file.readlines()
-    torn = bool(lines) and not lines[-1].endswith("\n")
-    return lines[:-1] if torn else lines, torn
 
 
 def read_metrics(run_dir: str | Path) -> dict[str, tuple[list[int], list[float]]]:

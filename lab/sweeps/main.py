@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from lab.errors import LabError
-from lab.experiments.grids import FIRST, Cell, Grid, read_grid
+from lab.experiments.grid_files import read_grid
+from lab.experiments.grids import FIRST, Cell, Grid
 from lab.files import written_whole
 from lab.packages import ClassPaths
 from lab.parser import Parser

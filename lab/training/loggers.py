@@ -9,8 +9,7 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from lab.files import written_whole
-from lab.run_folder import complete_lines
+from lab.files import complete_lines, written_whole
 from lab.training.lightning_internals import RowsBase
 
 

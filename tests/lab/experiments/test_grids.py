@@ -10,7 +10,8 @@ from grid_runs import CONTENT, LARGE, NOISE, NOISY, SMALL, a_run, config, found,
 from running import ROOT, Lab
 
 from lab.errors import LabError
-from lab.experiments.grids import Cell, Grid, is_as_stated, read_grid
+from lab.experiments.grid_files import read_grid
+from lab.experiments.grids import Cell, Grid, is_as_stated
 from lab.experiments.variants import values_of
 from lab.run_folder import RunFolder
 

@@ -15,7 +15,7 @@ import yaml
 from running import ROOT, Lab
 from sweeping import CONFIG, NOISY, QUICK, Sweep, a_person
 
-from lab.experiments.grids import read_grid
+from lab.experiments.grid_files import read_grid
 from lab.sweeps.folder import SweepFolder
 from lab.sweeps.main import missing_runs
 
