@@ -100,8 +100,9 @@ def _draw_bands(axes: "Axes", lines: Mapping[str, Sequence[Curve]]) -> tuple[flo
     lowest, highest = math.inf, -math.inf
     for number, (label, repeats) in enumerate(lines.items()):
         colour = colormaps["viridis"](0.95 * number / max(1, len(lines) - 1))
-        steps = sorted(set.intersection(*(set(steps) for steps, _ in repeats)))  # those that all have
-        values = torch.tensor([[dict(zip(*curve, strict=True))[step] for step in steps] for curve in repeats])
+        curves = [dict(zip(*curve, strict=True)) for curve in repeats]
+        steps = sorted(set.intersection(*map(set, curves)))  # those that all have
+        values = torch.tensor([[curve[step] for step in steps] for curve in curves])
         axes.plot(steps, values.mean(dim=0).numpy(), marker=".", color=colour, label=label)
         axes.fill_between(steps, values.amin(dim=0).numpy(), values.amax(dim=0).numpy(), color=colour, alpha=0.2)
         lowest, highest = min(lowest, values.min().item()), max(highest, values.max().item())

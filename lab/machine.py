@@ -2,12 +2,12 @@
 
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
 
 def machine() -> str:
     """The processor, the cores, and the versions that a number depends on."""
-    import lightning
     import torch
 
     info = Path("/proc/cpuinfo")
@@ -15,5 +15,5 @@ def machine() -> str:
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     processor = names[0] if names else platform.processor() or platform.machine()
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}, lightning {lightning.__version__}"
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}, lightning {version('lightning')}"
     return f"{processor}, {os.cpu_count()} cores{gpu}; {versions}"
