@@ -17,7 +17,7 @@ import torch
 from figures import HANDOUT_TREE, HANDOUT_WORDS, draw_search_tree, step_of_tree
 from lab.errors import LabError
 from lab.experiments.grid_files import read_grid
-from lab.files import written_whole
+from lab.files import atomic_write
 from lab.machine import machine
 from lab.parser import Parser
 from lab.reports.collect import Finished, read_finished, update_results, write_tables
@@ -54,7 +54,7 @@ def copy_figures(studies: Mapping[str, Study]) -> None:
             if not readable(saved_picture, name, drawn):
                 continue
             path = DOCS / f"{name}{drawn.suffix}"
-            with written_whole(path) as part:
+            with atomic_write(path) as part:
                 shutil.copyfile(drawn, part)
             print(f"Copied: {path}")
 
@@ -76,14 +76,14 @@ def save_drawings(drawings: Sequence[Drawing]) -> None:
     for drawing in drawings:
         if drawing.name:
             path = DOCS / f"{drawing.name}.png"
-            with written_whole(path) as part:
+            with atomic_write(path) as part:
                 drawing.figure.savefig(part, dpi=110, bbox_inches="tight")
             print(f"Drawn: {path}")
 
 
-def main(typed: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Write the page, the tables and, where that is asked for, RESULTS.md and the pictures of docs."""
-    arguments = _parse(typed)
+    arguments = _parse(argv)
     runs = named_runs(arguments.runs) if arguments.runs else all_runs(RUNS)
     grids = {path.stem: read_grid(path) for path in sorted(Path("configs/grids").glob("*.yaml"))}
     finished = read_finished(runs, RUNS, list(grids.values()))
@@ -117,12 +117,12 @@ def update(finished: Finished, drawings: Mapping[str, Sequence[Drawing]], overwr
         print("Written: RESULTS.md and docs/experiments.md, from results/")
 
 
-def _parse(typed: Sequence[str]) -> argparse.Namespace:
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(prog="python report.py", description="Tables and pictures of finished runs.")
     parser.add_argument("runs", nargs="*", type=Path, help="runs of experiments outside grids, or folders of such; all")
     parser.add_argument("--update-results", action="store_true", help="write also results/, RESULTS.md and docs/")
     parser.add_argument("--overwrite", action="store_true", help="replace there also what is of more runs")
-    return parser.parse_args(typed)
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

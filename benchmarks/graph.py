@@ -30,7 +30,7 @@ from benchmarks.timing import Comparison, Measurement, alternate, benchmark_pars
 from datamodules import DigitsGraphDataModule, PlanetoidDataModule
 from datamodules.graphs import GraphDataModule
 from lab.run_folder import read_metrics
-from lab.training.checkpoint_callback import SparingCheckpoint
+from lab.training.checkpoint_callback import ThrottledCheckpoint
 from lab.training.loggers import RunLogger
 from lit_models import LitNodeClassifier
 from nets import GAT, GCN
@@ -90,11 +90,11 @@ def fit(kind: str, data: GraphDataModule, epochs: int, seed: int) -> Result:
     adam = partial(torch.optim.Adam, lr=rate, weight_decay=0.0 if kind == "GCN" else 5e-4, fused=True)
     task = LitNodeClassifier(net, data.num_classes, 5e-4 if kind == "GCN" else 0.0, optimizer=adam)
     with tempfile.TemporaryDirectory() as folder:
-        best = SparingCheckpoint(dirpath=folder, filename="best", monitor="val/loss", auto_insert_metric_name=False)
+        best = ThrottledCheckpoint(dirpath=folder, filename="best", monitor="val/loss", auto_insert_metric_name=False)
         trainer = Trainer(
             accelerator="cpu", devices=1, max_epochs=epochs, enable_progress_bar=False, enable_model_summary=False,
             logger=RunLogger(folder, name="graph", version="one"), log_every_n_steps=10,
-            callbacks=[SparingCheckpoint(best, dirpath=folder, filename="last"), best],
+            callbacks=[ThrottledCheckpoint(best, dirpath=folder, filename="last"), best],
         )  # fmt: skip
         start = time.perf_counter()
         trainer.fit(task, datamodule=data)

@@ -32,7 +32,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.timing import Comparison, Measurement, alternate, benchmark_parser, machine, parse_benchmark
 from datamodules.in_memory import InMemoryDataModule
-from lab.training.guards import FiniteLoss, ProgressBar, ResumableStop
+from lab.training.guards import ProgressBar, ResumableStop, TerminateOnNaN
 from lab.training.loggers import RunLogger
 from lit_models import LitImageClassifier, WarmupCosine
 from nets import VisionTransformer
@@ -155,7 +155,7 @@ def fit_round(net: nn.Module, data: RandomImages, clock: StepClock, folder: Path
         log_every_n_steps=50,  # as in configs/vit_mnist.yaml
         enable_model_summary=False,
         logger=[RunLogger(folder, **run), TensorBoardLogger(folder, **run, default_hp_metric=False)],
-        callbacks=[clock, ResumableStop(last), FiniteLoss(), best, last, progress_bar],
+        callbacks=[clock, ResumableStop(last), TerminateOnNaN(), best, last, progress_bar],
     )
     optimizer = partial(ADAMW, fused=True)  # as configs/vit_mnist.yaml does
     trainer.fit(LitImageClassifier(net, CLASSES, optimizer=optimizer, scheduler=WarmupCosine), datamodule=data)

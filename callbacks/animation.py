@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lab.files import written_whole
+from lab.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,5 +37,5 @@ def save_animation(figures: Iterable["Figure"], path: Path) -> None:
         frames.append(picture.quantize(palette=palette, dither=Image.Dither.NONE))
     each = min(max(SHORTEST_FRAME, TOGETHER // len(frames)), LONGEST_FRAME)
     durations = [each] * (len(frames) - 1) + [LAST_FRAME]
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         frames[0].save(part, save_all=True, append_images=frames[1:], duration=durations, loop=0)

@@ -21,7 +21,7 @@ from callbacks.calibration import calibration_bins, expected_calibration_error
 from callbacks.observing import class_names_of, evaluated, gather, log_replicas
 from figures import draw_reliability
 from lab.figures import save_figure
-from lab.files import written_whole
+from lab.files import atomic_write
 from lab.run_folder import run_dir
 from lab.titles import joined, replicas_of, title_of
 
@@ -114,7 +114,7 @@ def write_scores(tables: Sequence[list[Row]], path: Path) -> None:
     for name, count, means, stds in spread_of_scores(tables):
         values = ["" if math.isnan(value) else f"{value:.4f}" for value in (means + stds if several else means)]
         rows.append([name, str(count), *values, *([str(len(tables))] if several else [])])
-    with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 

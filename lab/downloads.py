@@ -1,4 +1,4 @@
-"""Where data lies, and how a file gets there: from a mirror, verified, whole or not at all."""
+"""Where data lies, and how a file gets there: from a mirror, verified, complete or not at all."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.files import written_whole
+from lab.files import atomic_write
 
 TIMEOUT_SECONDS = 15
 
@@ -34,7 +34,7 @@ def download(urls: Sequence[str], path: Path, md5: str) -> None:
     reasons = []
     for url in urls:
         try:
-            with written_whole(path) as part:
+            with atomic_write(path) as part:
                 _fetch(url, part, md5)
             return
         except PermissionError as error:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.files import written_whole
+from lab.files import atomic_write
 from lab.run_folder import run_dir
 from lab.titles import joined, title_of
 
@@ -39,7 +39,7 @@ def save_figure(
     step = max([trainer.global_step, *(getattr(logger, "first_step", 0) for logger in trainer.loggers)])
     path = folder / "figures" / (f"{name}_{step}.png" if numbered else f"{name}.png")
     figure.text(0.005, 0.0, joined(title_of(trainer), replicas), fontsize=7, color="0.45", va="top")
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, dpi=DOTS_PER_INCH, bbox_inches="tight")
     logger: Any  # of whatever kind
     for logger in trainer.loggers:

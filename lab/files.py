@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic writes: a file is complete or not there."""
 
 import os
 import tempfile
@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-HOUSE = Path(__file__).resolve().parent.parent  # the root of the repository
+PROJECT_ROOT = Path(__file__).resolve().parent.parent  # the root of the repository
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary file to write, which takes the place of ``path`` when the block ends well and vanishes when not.
 
     Args:
@@ -38,7 +38,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     """Write plain values as YAML, in their order."""
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 

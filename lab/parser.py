@@ -1,4 +1,4 @@
-"""How the commands other than train.py read what is typed."""
+"""How the commands other than train.py read their arguments."""
 
 import argparse
 from typing import Any, NoReturn
@@ -7,7 +7,7 @@ from lab.errors import LabError
 
 
 class Parser(argparse.ArgumentParser):
-    """An ``argparse`` parser, for commands other than ``train.py``, whose errors are told like all others."""
+    """An ``argparse`` parser, for commands other than ``train.py``, whose errors are printed like all others."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(allow_abbrev=False, **arguments)

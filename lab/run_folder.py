@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from lab.config_files import load_config_file, values_of
 from lab.errors import LabError
 from lab.files import complete_lines
+from lab.metrics import Logged, score_metric
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
-Logged = dict[str, tuple[list[int], list[float]]]
 NOTES = r"(hparams|config|overrides|data|evaluation|reference)\.yaml|events\.out\.tfevents\..*"
 
 
@@ -113,7 +113,10 @@ class RunFolder:
     @cached_property
     def evaluation(self) -> dict[str, Any]:
         """In what a result is not the run's own, from its ``evaluation.yaml``; empty for the run's own."""
-        return {} if self.owner is self else load_config_file(self.path / "evaluation.yaml")
+        if self.owner is self:
+            return {}
+        noted = load_config_file(self.path / "evaluation.yaml")
+        return {{"words": "overrides"}.get(key, key): value for key, value in noted.items()}  # its name of before
 
     @cached_property
     def metrics(self) -> Logged:
@@ -145,7 +148,7 @@ class RunFolder:
         return path if path.is_file() else None
 
     def score(self, preferred: Iterable[str] = ()) -> str | None:
-        """The metric of its test that tells how good it is; see ``score_metric``."""
+        """The metric of its test that says how good it is; see ``score_metric``."""
         return score_metric(self.metrics, self.monitor, preferred)
 
 
@@ -217,21 +220,6 @@ def read_metrics(run_dir: str | Path) -> dict[str, tuple[list[int], list[float]]
     except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise LabError(f"{path} is damaged: a row of it is no step with numbers ({error}).") from error
     return metrics
-
-
-def score_metric(measured: Collection[str], monitor: str = "", preferred: Iterable[str] = ()) -> str | None:
-    """The metric of a test that tells how good a run is, or None where nothing was tested.
-
-    Args:
-        measured: the metrics of the run.
-        monitor: the metric that picked its best checkpoint, whose twin on the test split is taken.
-        preferred: metrics that are taken instead, the first that was measured.
-    """
-    tested = [name for name in measured if name.startswith("test/") and "_replica_" not in name]
-    twin = monitor.replace("val/", "test/", 1) if monitor.startswith("val/") else ""
-    preferred = [name for name in preferred if name in measured]
-    usual = [name for name in (twin, "test/acc", "test/loss") if name in tested]
-    return next(iter([*preferred, *usual, *tested]), None)
 
 
 def fit_minutes(runs: Iterable[RunFolder]) -> str:

@@ -31,7 +31,7 @@ def slurm() -> Iterator[None]:
         pytest.skip("no SLURM answers: cluster/local_slurm.sh start")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests" / "helpers")]))
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("MASTER_ADDR", "127.0.0.1")  # nodes of one machine have no addresses of their own
         yield

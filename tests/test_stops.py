@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Timer
 from outcomes import differing, outcome
 from running import ROOT, Lab
 
-from lab.training.checkpoint_callback import SparingCheckpoint
+from lab.training.checkpoint_callback import ThrottledCheckpoint
 
 BATCHES, EPOCHS = 7, 3  # 21 batches
 TASKS = {  # of each kind of network, data order and random number
@@ -112,7 +112,7 @@ def test_a_run_goes_on_after_a_stop_as_if_there_had_been_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     case = (task, accumulate, validate)
-    monkeypatch.setattr(SparingCheckpoint, "WAIT", 0)  # write whenever there is something to write
+    monkeypatch.setattr(ThrottledCheckpoint, "WAIT", 0)  # write whenever there is something to write
     expected = whole(lab, monkeypatch, *case)
     length = batch if kind == "time" else max(1, batch // accumulate)
     typed = [*words(*case, *stop(kind, batch)), *(word.format(step=length) for word in STOPS[kind])]

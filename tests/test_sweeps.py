@@ -22,7 +22,7 @@ RUNS = Path("runs", "autoencoder_digits")
 
 @pytest.fixture
 def sweep(lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweep]:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))  # for hindrances.py
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "helpers"))  # for hindrances.py
     yield from a_person(lab, capsys)
 
 

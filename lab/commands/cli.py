@@ -13,21 +13,21 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lab.commands.command_line import CommandLine
 from lab.commands.dropped_keys import dropped_keys
-from lab.commands.ending import tell_result, tell_stop
+from lab.commands.ending import report_fit, report_stop
 from lab.commands.sizes import sizes_of_data
 from lab.commands.void_flags import refuse_void
 from lab.commands.watchers import best_mode, contradictions, parse
 from lab.directions import MONITOR
 from lab.errors import LabError
 from lab.evaluation.predictions import PredictionsFile
-from lab.evaluation.results import results_folder, tell_results
+from lab.evaluation.results import report_results, results_folder
 from lab.run_folder import RunFolder, drop_if_empty, new_run_dir
 from lab.training.callback_rules import check_callbacks, has_bar
-from lab.training.checkpoint_callback import SparingCheckpoint
+from lab.training.checkpoint_callback import ThrottledCheckpoint
 from lab.training.duration import FitTimer
 from lab.training.early_stopping import EarlyStoppingResume
 from lab.training.exact_resume import ExactResume
-from lab.training.guards import EpochLines, FiniteLoss, ProgressBar, ResumableStop
+from lab.training.guards import EpochPrinter, ProgressBar, ResumableStop, TerminateOnNaN
 from lab.training.lightning_internals import CommandBase
 from lab.training.loading import load_checkpoint
 from lab.training.loggers import loggers_of, name_project
@@ -55,7 +55,7 @@ class LabCLI(CommandBase):
             trainer_defaults={"default_root_dir": "runs"},
             seed_everything_default=0,
             save_config_callback=SaveConfig,
-            save_config_kwargs={"overrides": command_line.typed},
+            save_config_kwargs={"overrides": command_line.overrides},
             auto_configure_optimizers=False,
             parser_kwargs={"exit_on_error": False},
         )
@@ -73,7 +73,7 @@ class LabCLI(CommandBase):
         parser.add_argument("--monitor", default=MONITOR, help="Metric that picks the best checkpoint.")
         which = "Which value of it is best; null for what its name says."
         parser.add_argument("--monitor_mode", type=Literal["min", "max"] | None, default=None, help=which)
-        parser.add_argument("--reference", default="", help="What the result is held against, and its source.")
+        parser.add_argument("--reference", default="", help="The value to compare the result with, and its source.")
         parser.add_argument("--save_every_minutes", type=float, default=1.0, help="Save so often within an epoch too.")
         parser.add_argument("--compile", type=bool, default=False, help="Compile the network with torch.compile.")
         parser.add_argument("--test_after_fit", type=bool, default=False, help="Test the best checkpoint after fit.")
@@ -89,10 +89,10 @@ class LabCLI(CommandBase):
             raise LabError("data is missing: give a config, such as --config configs/vit_digits.yaml, or --data.")
         if command == "download":
             return
-        refuse_void(command, config, self.command_line.typed["values"])
+        refuse_void(command, config, self.command_line.overrides["values"])
         root = Path(config.trainer.default_root_dir)
         self.run_name = self.command_line.run_name(config)
-        begun = requeued_checkpoint(root, self.run_name, self.command_line.typed) if command == "fit" else None
+        begun = requeued_checkpoint(root, self.run_name, self.command_line.overrides) if command == "fit" else None
         path = checkpoint_path(command, config.ckpt_path or begun, root, self.run_name, self.command_line.run)
         self.first_step, self.checkpoint_keys = 0, set[str]()
         if path is not None:
@@ -116,8 +116,8 @@ class LabCLI(CommandBase):
         data = config.get("data")
         if model is None and data is None:
             return
-        words = self.command_line.layered(model=model, data=data)
-        layered = parse(self.parser, [*words, *self.command_line.followed_mode])
+        arguments = self.command_line.layered(model=model, data=data)
+        layered = parse(self.parser, [*arguments, *self.command_line.followed_mode])
         parts = {key: layered[command][key].as_dict() for key in ("model", "data")}
         if model and command == "fit":
             refuse_restored(parts["model"], model)
@@ -173,10 +173,10 @@ class LabCLI(CommandBase):
             self._choose_results(self.subcommand, self.option("ckpt_path"))
         monitor, mode = (self.option(key) for key in ("monitor", "monitor_mode"))
         mode = best_mode(self.subcommand == "fit", monitor, mode)
-        self.best = SparingCheckpoint(filename="best", monitor=monitor, mode=mode, auto_insert_metric_name=False)
+        self.best = ThrottledCheckpoint(filename="best", monitor=monitor, mode=mode, auto_insert_metric_name=False)
         minutes = self.option("save_every_minutes")
-        self.last = SparingCheckpoint(self.best, minutes, filename="last", save_on_train_epoch_end=True)
-        guards: list[Callback] = [ResumableStop(self.last), ExactResume(), EarlyStoppingResume(), FiniteLoss()]
+        self.last = ThrottledCheckpoint(self.best, minutes, filename="last", save_on_train_epoch_end=True)
+        guards: list[Callback] = [ResumableStop(self.last), ExactResume(), EarlyStoppingResume(), TerminateOnNaN()]
         self.predictions = PredictionsFile()
         callbacks: list[Callback] = [self.predictions] if self.subcommand == "predict" else guards
         callbacks += [FitTimer()]
@@ -185,7 +185,7 @@ class LabCLI(CommandBase):
         bar, own = trainer_config.enable_progress_bar, has_bar(trainer_config.callbacks)
         if bar is None:
             bar = own or sys.stdout.isatty()
-        callbacks += [] if own else [ProgressBar() if bar else EpochLines()]
+        callbacks += [] if own else [ProgressBar() if bar else EpochPrinter()]
         self.trainer_defaults["callbacks"] = callbacks
         return super().instantiate_trainer(
             logger=loggers_of(self.results, self.first_step, trainer_config.logger),
@@ -195,7 +195,7 @@ class LabCLI(CommandBase):
         )
 
     def _choose_results(self, command: str, checkpoint: str | None) -> None:
-        config, typed = self.config[self.subcommand].as_dict(), self.command_line.typed["values"]
+        config, typed = self.config[self.subcommand].as_dict(), self.command_line.overrides["values"]
         self.results = results_folder(command, self.run_dir, checkpoint, config, typed, self.datamodule)
 
     def run_command(self, run: Callable[[], None]) -> None:
@@ -211,7 +211,7 @@ class LabCLI(CommandBase):
                     raise SIGTERMException
         except SIGTERMException:
             cause = "Ctrl-C" if ctrl_c.pressed else "SIGTERM"
-            tell_stop(self.trainer, self.run_dir, cause, fitting=self.subcommand == "fit")
+            report_stop(self.trainer, self.run_dir, cause, fitting=self.subcommand == "fit")
             raise SystemExit(130 if ctrl_c.pressed else 143) from None
         finally:
             self._tidy()
@@ -222,7 +222,7 @@ class LabCLI(CommandBase):
 
     def after_fit(self) -> None:
         """Say what came of the run and how to test it, or test it at once."""
-        checkpoint = tell_result(self.trainer, self.best, self.run_dir, self.first_step)
+        checkpoint = report_fit(self.trainer, self.best, self.run_dir, self.first_step)
         if self.option("test_after_fit"):
             if checkpoint is None:
                 rank_zero_print("There is no checkpoint to test: the weights at the end of training are tested.")
@@ -235,7 +235,7 @@ class LabCLI(CommandBase):
 
     def after_test(self) -> None:
         """Print the result beside what it should meet."""
-        tell_results(self.results, self.command_line.typed["values"])
+        report_results(self.results, self.command_line.overrides["values"])
 
     def after_predict(self) -> None:
         if self.predictions.path:

@@ -42,32 +42,32 @@ class CommandLine:
     Args:
         subcommand: the command, or None when only help can follow.
         configs: config files, later ones layered over earlier ones.
-        overrides: everything else, in the order it was typed.
+        options: everything else, in the order it was typed.
         sizes: arguments that the data decide, since nobody stated them.
     """
 
     subcommand: str | None
     configs: list[str] = field(default_factory=list)
-    overrides: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
     sizes: list[str] = field(default_factory=list)
 
     @classmethod
-    def read(cls, typed: Sequence[str], classes: Mapping[str, str]) -> "CommandLine":
+    def read(cls, argv: Sequence[str], classes: Mapping[str, str]) -> "CommandLine":
         """Sort what was typed, and give the laboratory's classes their full paths.
 
         Args:
-            typed: the words after ``train.py``.
+            argv: the arguments after ``train.py``.
             classes: the full path of each class by its short name.
 
         Raises:
             LabError: when the command is unknown, or a config file is not there.
         """
-        if not typed or typed[0] in ("-h", "--help"):
-            return cls(None, overrides=["--help"])
-        if typed[0] not in COMMANDS:
-            hint = nearest(typed[0], COMMANDS)
-            raise LabError(f'"{typed[0]}" is no command: choose one of {", ".join(COMMANDS)}{hint}')
-        line, rest = cls(typed[0]), iter(typed[1:])
+        if not argv or argv[0] in ("-h", "--help"):
+            return cls(None, options=["--help"])
+        if argv[0] not in COMMANDS:
+            hint = nearest(argv[0], COMMANDS)
+            raise LabError(f'"{argv[0]}" is no command: choose one of {", ".join(COMMANDS)}{hint}')
+        line, rest = cls(argv[0]), iter(argv[1:])
         for word in rest:
             if word in ("-c", "--config"):
                 line.configs.append(next(rest, ""))
@@ -75,7 +75,7 @@ class CommandLine:
                 line.configs.append(word.removeprefix("--config="))
             else:
                 key, equals, value = word.rpartition("=")
-                line.overrides.append(key + equals + classes.get(value, value))
+                line.options.append(key + equals + classes.get(value, value))
         for config in line.configs:
             check_config(config)
         return line
@@ -96,19 +96,21 @@ class CommandLine:
         return layered if parts.get("model") else [*layered, *self.sizes]
 
     @property
-    def typed(self) -> dict[str, Any]:
+    def overrides(self) -> dict[str, Any]:
         """The config files, the typed values by their keys as YAML reads them, and the SLURM job that does it."""
-        values, words = {}, iter(self.overrides)
-        for word in words:
+        values, options = {}, iter(self.options)
+        for word in options:
             key, equals, value = word.removeprefix("--").partition("=")
-            value = value if equals else next(words, "")
+            value = value if equals else next(options, "")
             values[key] = from_cli(value)
         return {"configs": self.configs, "values": values, **slurm_job()}
 
     @property
     def stated(self) -> dict[str, Any]:
         """What the config files and the typed values state, by their keys; a class by the key of its instance."""
-        plain = {re.sub(r"\.(init_args|class_path)(?=\.|$)", "", key): of for key, of in self.typed["values"].items()}
+        plain = {
+            re.sub(r"\.(init_args|class_path)(?=\.|$)", "", key): of for key, of in self.overrides["values"].items()
+        }
         return {
             key: value for of in (*map(load_config_file, self.configs), plain) for key, value in values_of(of).items()
         }
@@ -116,7 +118,8 @@ class CommandLine:
     @property
     def followed_mode(self) -> list[str]:
         """What is typed behind it all where ``monitor_mode`` follows the name of the metric; nothing elsewhere."""
-        mode = followed_mode([*map(load_config_file, self.configs), self.typed["values"]]) if self.subcommand else None
+        layers = [*map(load_config_file, self.configs), self.overrides["values"]]
+        mode = followed_mode(layers) if self.subcommand else None
         return [f"--monitor_mode={mode}"] if mode else []
 
     def run_name(self, config: Any) -> str:
@@ -133,8 +136,8 @@ class CommandLine:
         return [Path(path) for path in self.configs if Path(path).parent.name != "presets"]
 
     def _assemble(self, layer: list[str]) -> list[str]:
-        words = [word for config in self.configs for word in ("--config", config)]
-        return [*([self.subcommand] if self.subcommand else []), *words, *layer, *self.overrides]
+        files = [word for config in self.configs for word in ("--config", config)]
+        return [*([self.subcommand] if self.subcommand else []), *files, *layer, *self.options]
 
 
 def _is_saved(config: Path) -> bool:

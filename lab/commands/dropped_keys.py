@@ -18,8 +18,9 @@ def dropped_keys(command_line: CommandLine, config: Mapping[str, Any]) -> list[s
         command_line: the config files, and the values typed beside them.
         config: what the command runs with.
     """
-    typed = command_line.typed["values"]
-    plain = {re.sub(r"\.(init_args|class_path|dict_kwargs)(?=\.|$)", "", key).rstrip("+"): typed[key] for key in typed}
+    overrides = command_line.overrides["values"]
+    hidden = re.compile(r"\.(init_args|class_path|dict_kwargs)(?=\.|$)")
+    plain = {hidden.sub("", key).rstrip("+"): value for key, value in overrides.items()}
     final = dict(_flat(values_of(dict(config))))
     dropped: dict[str, dict[str, None]] = defaultdict(dict)
     for layer in (*map(load_config_file, command_line.configs), plain):

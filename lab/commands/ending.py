@@ -11,7 +11,7 @@ from lab.training.lightning_internals import attributes_of
 from lab.training.trainer import rank_zero_print
 
 
-def tell_result(trainer: Trainer, best: ModelCheckpoint, run: Path, first_step: int) -> str | None:
+def report_fit(trainer: Trainer, best: ModelCheckpoint, run: Path, first_step: int) -> str | None:
     """Say what came of training and how to test it.
 
     Args:
@@ -50,7 +50,7 @@ def tell_result(trainer: Trainer, best: ModelCheckpoint, run: Path, first_step: 
     return checkpoint
 
 
-def tell_stop(trainer: Trainer, run: Path, cause: str, fitting: bool) -> None:
+def report_stop(trainer: Trainer, run: Path, cause: str, fitting: bool) -> None:
     """Say what stopped a command, and how to resume a training."""
     last = run / "checkpoints" / "last.ckpt"
     if fitting and last.is_file():

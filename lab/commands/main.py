@@ -1,4 +1,4 @@
-"""The entry of train.py: what was typed goes in, an exit status comes out, mistakes are told in one sentence."""
+"""The entry of train.py: what was typed goes in, an exit status comes out, mistakes are reported in one sentence."""
 
 import logging
 import os

@@ -14,7 +14,7 @@ from pathlib import Path
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lab.errors import LabError, nearest
-from lab.files import HOUSE
+from lab.files import PROJECT_ROOT
 from lab.packages import PACKAGES
 
 OURS = (*PACKAGES, "figures", "theory")
@@ -81,7 +81,7 @@ def _raised_in_house(error: BaseException) -> bool:
     if trace is None:
         return False
     where = Path(trace.tb_frame.f_code.co_filename)
-    if not where.is_relative_to(HOUSE) or where.relative_to(HOUSE).parts[0] not in OURS:
+    if not where.is_relative_to(PROJECT_ROOT) or where.relative_to(PROJECT_ROOT).parts[0] not in OURS:
         return False
     # Raised in so many words, not by an operation that failed: that one needs its traceback.
     return linecache.getline(str(where), trace.tb_lineno).strip().startswith("raise ")

@@ -64,7 +64,7 @@ def _datamodule(command_line: CommandLine) -> Any:
     parser.add_subclass_arguments(LightningDataModule, "data")
     files = [content["data"] for file in command_line.configs if (content := load_config_file(file)).get("data")]
     typed = [
-        f"--{key}={to_cli(value)}" for key, value in command_line.typed["values"].items() if key.startswith("data")
+        f"--{key}={to_cli(value)}" for key, value in command_line.overrides["values"].items() if key.startswith("data")
     ]
     try:
         return parser.instantiate(parser.parse_args([*(f"--data={json.dumps(data)}" for data in files), *typed])).data

@@ -1,4 +1,4 @@
-"""Flags that another flag makes void are told before anything is trained."""
+"""Flags that another flag makes void are reported before anything is trained."""
 
 from collections.abc import Collection
 from typing import Any

@@ -24,50 +24,50 @@ def best_mode(fits: bool, monitor: str, mode: str | None) -> str:
     return mode or "min"
 
 
-def parse(parser: ArgumentParser, words: list[str]) -> Namespace:
+def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     """Parse a command line; classes with a ``monitor`` whose ``mode`` is not stated get that of the metric's name.
 
     Raises:
         LabError: for ``fit``, when the name does not say it.
     """
-    plain = [word for word in words if not word.startswith("--print_config")]
+    plain = [word for word in arguments if not word.startswith("--print_config")]
     try:
         config = parser.parse_args(plain)
     except ArgumentError:
-        if plain == words:
+        if plain == arguments:
             raise
-        return parser.parse_args(words)  # prints also what is not complete
+        return parser.parse_args(arguments)  # prints also what is not complete
     followed = _follow(parser, plain, config)
-    if plain == words:
+    if plain == arguments:
         return config
     if followed:  # they are in lists, which no word can change
         shown = json.dumps(yaml.safe_load(parser.dump(config))[config.subcommand])
-        words = [config.subcommand, *(word for word in words if word not in plain), f"--config={shown}"]
-    return parser.parse_args(words)
+        arguments = [config.subcommand, *(word for word in arguments if word not in plain), f"--config={shown}"]
+    return parser.parse_args(arguments)
 
 
 def contradictions(config: Namespace) -> list[str]:
     """A sentence on each mode in the configuration of a command that contradicts the name of its metric.
 
-    A task tells that of its schedule itself, since it may be built in Python.
+    A task reports that of its schedule itself, since it may be built in Python.
     """
     watching = [("best.ckpt", config.monitor, config.monitor_mode, "monitor_mode")]
     watching += [(name, of.monitor, of.mode, "mode") for name, of, _ in _watchers(config.trainer)]
-    told = (contradiction(*watched) for watched in watching)
-    return [sentence for sentence in told if sentence]
+    sentences = (contradiction(*watched) for watched in watching)
+    return [sentence for sentence in sentences if sentence]
 
 
-def _follow(parser: ArgumentParser, words: list[str], config: Namespace) -> bool:
+def _follow(parser: ArgumentParser, arguments: list[str], config: Namespace) -> bool:
     """Set the modes that are not stated; whether there was one."""
     config, followed = config.get(config.get("subcommand") or "", Namespace()), False
     if any(True for _ in _watchers(config)):
-        stated = parser.parse_args(words, defaults=False)
-        for name, arguments, given in _watchers(config, stated[stated.subcommand]):
+        stated = parser.parse_args(arguments, defaults=False)
+        for name, watcher, given in _watchers(config, stated[stated.subcommand]):
             if "mode" not in given:
-                mode, followed = mode_of(arguments.monitor), True
-                if mode is None and words[0] == "fit":
-                    raise LabError(ask_for_mode(name, arguments.monitor, "add its mode,"))
-                arguments.mode = mode or arguments.mode
+                mode, followed = mode_of(watcher.monitor), True
+                if mode is None and arguments[0] == "fit":
+                    raise LabError(ask_for_mode(name, watcher.monitor, "add its mode,"))
+                watcher.mode = mode or watcher.mode
     return followed
 
 

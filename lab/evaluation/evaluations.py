@@ -22,8 +22,8 @@ def evaluation_of(
     run: RunFolder,
     checkpoint: Path | None,
     config: Mapping[str, Any],
-    typed_keys: Mapping[str, Any],
-    held: str | None,
+    typed: Mapping[str, Any],
+    files_fingerprint: str | None,
 ) -> dict[str, Any]:
     """In what a result is another than the run's own: the content of ``evaluation.yaml``, empty where in nothing.
 
@@ -32,50 +32,53 @@ def evaluation_of(
         run: the run folder.
         checkpoint: the weights; None for those at the end of training.
         config: the arguments of the command.
-        typed_keys: the values that were typed, by their keys.
-        held: the fingerprint of the files of data; None where there are none.
+        typed: the values that were typed, by their keys.
+        files_fingerprint: the fingerprint of the files of data; None where there are none.
 
     Returns:
-        ``words``, what is typed for it, and ``data``, the fingerprint of the files where they are others.
+        ``overrides``, what is typed for it, and ``data``, the fingerprint of the files where they are others.
     """
     ran = run.values
-    words = _of_checkpoint(run, checkpoint) if command != "validate" else {}
-    words |= _of_data(ran, values_of({"data": config["data"]}) if "data" in ran else {}, typed_keys)
+    overrides = _of_checkpoint(run, checkpoint) if command != "validate" else {}
+    overrides |= _of_data(ran, values_of({"data": config["data"]}) if "data" in ran else {}, typed)
     if command == "test":
-        plain = {re.sub(r"\.(init_args|class_path)(?=\.|$)", "", key) for key in typed_keys}
+        plain = {re.sub(r"\.(init_args|class_path)(?=\.|$)", "", key) for key in typed}
         values = values_of({"model": config["model"], "trainer": {"precision": config["trainer"].get("precision")}})
         asked = [key for key in values if key in ran and _is_tested_with(key, plain)]
-        words |= {key: values[key] for key in asked if ran[key] != values[key]}
+        overrides |= {key: values[key] for key in asked if ran[key] != values[key]}
     limit = f"trainer.{LIMITS[command]}"
     part, stated = config["trainer"].get(LIMITS[command]), start_of(run).stated.get(limit)
     if part not in (None, stated) and not (isinstance(part, float) and part == 1.0):
-        words[limit] = part
-    files = _of_files(run, ran, config, held)
-    words |= {"data.root": config["data"]["init_args"]["root"]} if files and "data.root" in typed_keys else {}
-    return {**({"words": words} if words else {}), **({"data": held} if files and held else {})}
+        overrides[limit] = part
+    files = _of_files(run, ran, config, files_fingerprint)
+    overrides |= {"data.root": config["data"]["init_args"]["root"]} if files and "data.root" in typed else {}
+    return {
+        **({"overrides": overrides} if overrides else {}),
+        **({"data": files_fingerprint} if files and files_fingerprint else {}),
+    }
 
 
 def evaluation_folder(run: RunFolder, evaluation: Mapping[str, Any]) -> Path:
     """``<run>/evaluations/<name>``, the same for the same evaluation; the run itself where it is its own."""
     if not evaluation:
         return run.path
-    words = dict(evaluation.get("words", {}))
+    overrides = dict(evaluation.get("overrides", {}))
     if "data" in evaluation:
-        words["data"] = evaluation["data"][:SHOWN]
-        words.pop("data.root", None)  # the same files in another place are the same data
-    parts = [f"{key.removeprefix('trainer.')}={to_cli(value)}" for key, value in words.items()]
-    whole = ",".join(parts).replace("ckpt_path=", "")
-    name = re.sub(r"[^\w.,=+-]+", "_", whole).strip(".")
-    if name != whole or len(name) > LONGEST:
-        name = f"{name[:LONGEST]}-{hashlib.sha256(whole.encode()).hexdigest()[:SHOWN]}"
+        overrides["data"] = evaluation["data"][:SHOWN]
+        overrides.pop("data.root", None)  # the same files in another place are the same data
+    parts = [f"{key.removeprefix('trainer.')}={to_cli(value)}" for key, value in overrides.items()]
+    text = ",".join(parts).replace("ckpt_path=", "")
+    name = re.sub(r"[^\w.,=+-]+", "_", text).strip(".")
+    if name != text or len(name) > LONGEST:
+        name = f"{name[:LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:SHOWN]}"
     return run / "evaluations" / name
 
 
 def why_another(folder: Path, evaluation: Mapping[str, Any]) -> str:
     """A sentence on where a result goes, and why not to its run."""
-    words = " ".join(f"--{key} {to_cli(value)}" for key, value in evaluation.get("words", {}).items())
+    overrides = " ".join(f"--{key} {to_cli(value)}" for key, value in evaluation.get("overrides", {}).items())
     return (
-        f"Written to {folder}: with {words or 'other files of data'} this is another result than that of the run, "
+        f"Written to {folder}: with {overrides or 'other files of data'} this is another result than that of the run, "
         f"which is kept as it is."
     )
 
@@ -88,25 +91,25 @@ def _of_checkpoint(run: RunFolder, checkpoint: Path | None) -> dict[str, Any]:
     return {"ckpt_path": checkpoint.stem if own else str(checkpoint)}
 
 
-def _of_data(ran: Mapping[str, Any], values: Mapping[str, Any], typed_keys: Mapping[str, Any]) -> dict[str, Any]:
+def _of_data(ran: Mapping[str, Any], values: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
     """The values of data that are others than the run's; of another class those that were typed."""
     if values and values["data"] != ran["data"]:
-        plain = {re.sub(r"\.(init_args|class_path)(?=\.|$)", "", key) for key in typed_keys}
+        plain = {re.sub(r"\.(init_args|class_path)(?=\.|$)", "", key) for key in typed}
         return {key: value for key, value in values.items() if key == "data" or (key in plain and key != "data.root")}
     keys = [key for key in values if (changes_data(key) or key == "data.seed") and key in ran]
     return {key: values[key] for key in keys if ran[key] != values[key]}
 
 
-def _of_files(run: RunFolder, ran: Mapping[str, Any], config: Mapping[str, Any], held: str | None) -> bool:
+def _of_files(run: RunFolder, ran: Mapping[str, Any], config: Mapping[str, Any], files_fingerprint: str | None) -> bool:
     """Whether the files of data are others than those of the run; of an old one, which noted none, by their place."""
     noted = run.data
     if noted:
-        return bool(held and noted.get("fingerprint") and held != noted["fingerprint"])
+        return bool(files_fingerprint and noted.get("fingerprint") and files_fingerprint != noted["fingerprint"])
     root = (config["data"].get("init_args") or {}).get("root")
-    return bool(held) and "data.root" in ran and root is not None and ran["data.root"] != root
+    return bool(files_fingerprint) and "data.root" in ran and root is not None and ran["data.root"] != root
 
 
-def _is_tested_with(key: str, typed_keys: set[str]) -> bool:
+def _is_tested_with(key: str, typed: set[str]) -> bool:
     """Whether a key was typed that changes what a test measures of the same weights."""
     of_network = key.startswith("model.") and not re.match(r"model\.(optimizer|scheduler)", key)
-    return key in typed_keys and (of_network or key == "trainer.precision")
+    return key in typed and (of_network or key == "trainer.precision")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
-from lab.files import HOUSE
+from lab.files import PROJECT_ROOT
 from lab.printed_commands import command_line
 from lab.run_folder import RunFolder, runs_of
 from lab.training.loading import load_checkpoint
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def load_or_train(
-    name: str, root: str | Path = "runs", words: Sequence[str] = ()
+    name: str, root: str | Path = "runs", options: Sequence[str] = ()
 ) -> "tuple[LightningModule, LightningDataModule]":
     """Load the newest run of a config that has a best checkpoint; it is trained first where there is none.
 
@@ -28,7 +28,7 @@ def load_or_train(
     Args:
         name: the name of the config, that of ``configs/<name>.yaml``.
         root: the folder of the runs, from the root of the repository.
-        words: what to type behind ``python train.py fit --config configs/<name>.yaml`` if it must be trained.
+        options: what to type behind ``python train.py fit --config configs/<name>.yaml`` if it must be trained.
 
     Returns:
         what ``load_run`` returns.
@@ -36,15 +36,15 @@ def load_or_train(
     Raises:
         LabError: when there is no such config, or its training leaves no checkpoint.
     """
-    config = HOUSE / "configs" / f"{name}.yaml"
+    config = PROJECT_ROOT / "configs" / f"{name}.yaml"
     if not config.is_file():
         raise LabError(f"there is no configs/{name}.yaml: give the name of a config, such as vit_digits.")
-    run = _newest(HOUSE / root, name, "best")
+    run = _newest(PROJECT_ROOT / root, name, "best")
     if run is None:
-        command = ["train.py", "fit", "--config", str(config), "--trainer.default_root_dir", str(root), *words]
+        command = ["train.py", "fit", "--config", str(config), "--trainer.default_root_dir", str(root), *options]
         print("$", command_line(*command), flush=True)
-        subprocess.run([sys.executable, *command], cwd=HOUSE, check=False)
-        run = _newest(HOUSE / root, name)
+        subprocess.run([sys.executable, *command], cwd=PROJECT_ROOT, check=False)
+        run = _newest(PROJECT_ROOT / root, name)
     if run is None:
         raise LabError(f"the training of {name} left no checkpoint: type the command above in a terminal to see why.")
     return load_run(run)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lab.files import written_whole
+from lab.files import atomic_write
 
 FOLDER = PurePosixPath("predictions")
 
@@ -69,6 +69,6 @@ def write_pictures(
             image = Image.fromarray(pixels.cpu().contiguous().numpy())
             if palette is not None and image.mode == "L":
                 image.putpalette(palette)
-            with written_whole(folder / path) as part:
+            with atomic_write(folder / path) as part:
                 image.save(part)
     return paths

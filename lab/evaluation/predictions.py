@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
 from lab.evaluation.pictures import is_pictures, write_pictures
-from lab.files import written_whole
+from lab.files import atomic_write
 from lab.run_folder import run_dir
 from lab.training.lightning_internals import attributes_of
 
@@ -134,7 +134,7 @@ def _show(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
 
 
 def _write(rows: list[list[Any]], path: Path) -> None:
-    with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(
             [f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows
         )

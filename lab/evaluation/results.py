@@ -1,4 +1,4 @@
-"""Where the results of a command go, and what they are held against."""
+"""Where the results of a command go, and the reference beside them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ def results_folder(
     typed: Mapping[str, Any],
     datamodule: LightningDataModule,
 ) -> Path:
-    """The run folder, or that of an evaluation which is another result than the run's own; this is told.
+    """The run folder, or that of an evaluation which is another result than the run's own; this is printed.
 
     Args:
         command: validate, test or predict.
@@ -34,8 +34,8 @@ def results_folder(
     """
     if config["trainer"].get("fast_dev_run"):
         return run
-    path, held = Path(checkpoint) if checkpoint else None, fingerprint(datamodule, config["data"])
-    evaluation = evaluation_of(command, RunFolder(run), path, config, typed, held)
+    path, files = Path(checkpoint) if checkpoint else None, fingerprint(datamodule, config["data"])
+    evaluation = evaluation_of(command, RunFolder(run), path, config, typed, files)
     folder = evaluation_folder(RunFolder(run), evaluation)
     if evaluation and rank() == 0:
         write_yaml(folder / "evaluation.yaml", evaluation)
@@ -43,8 +43,8 @@ def results_folder(
     return folder
 
 
-def tell_results(folder: Path, typed: Mapping[str, Any]) -> None:
-    """Print what a result is held against, and where it is; a reference that was typed is noted for the reports."""
+def report_results(folder: Path, typed: Mapping[str, Any]) -> None:
+    """Print the reference of a result, and where it is; a reference that was typed is noted for the reports."""
     typed_reference, has_run = typed.get("reference"), bool(RunFolder(folder).config)
     if typed_reference and has_run and rank() == 0:
         write_yaml(folder / "reference.yaml", {"reference": str(typed_reference)})

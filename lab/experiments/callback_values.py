@@ -20,11 +20,11 @@ def entries(value: Any) -> list[Entry]:
 
 
 def identifying_callbacks(value: Any, stated: Any = None) -> list[Entry]:
-    """The callbacks that tell runs apart: all but observers, since nobody knows what those of other people do.
+    """The callbacks that distinguish runs: all but observers, since nobody knows what those of other people do.
 
     Args:
         value: ``trainer.callbacks`` of a run.
-        stated: that of its config; a probe as it is stated there tells nothing.
+        stated: that of its config; a probe as it is stated there distinguishes nothing.
     """
     probes = [entry for entry in entries(stated) if _name(entry) == PROBE]
     return [entry for entry in entries(value) if not _observes(entry) and not any(_is(p, entry) for p in probes)]

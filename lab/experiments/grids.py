@@ -10,9 +10,9 @@ from lab.config_files import from_cli, is_part, load_config_file, to_cli, values
 from lab.errors import LabError
 from lab.experiments.callback_values import callback_options, stated_callbacks
 from lab.experiments.variants import NON_IDENTIFYING_KEYS
+from lab.metrics import Metric
 from lab.run_folder import RunFolder, runs_of
 
-FIRST = "first "  # before a metric: its first value instead of its last
 UNSWEPT = {
     "test_after_fit": "every run of a grid is tested",
     "trainer.default_root_dir": "the runs of a grid are looked for in runs/",
@@ -46,7 +46,7 @@ class Cell:
         """The overrides as a run notes them, which reads what was typed: an empty word is null."""
         return {key: from_cli(to_cli(value)) for key, value in self.overrides.items()}
 
-    def words(self, seed: int | None) -> list[str]:
+    def options(self, seed: int | None) -> list[str]:
         """What one would type behind the config."""
         seeds = {} if seed is None else {"seed_everything": seed, "data.seed": seed}
         return [f"--{key}={to_cli(value)}" for key, value in {**self.overrides, **seeds}.items()]
@@ -69,7 +69,7 @@ class Grid:
         references: metrics that hold for a whole row, taken from its first column, and how they are called.
         baseline: a row that the others are compared with by a test of the first metric; none when empty.
         exact: whether an override such as ``trainer.accelerator``, in which repeats of an experiment may differ, is one
-            that tells the runs of the grid apart.
+            that distinguishes the runs of the grid.
     """
 
     path: str
@@ -121,7 +121,7 @@ class Grid:
     def _is_finished(self, run: RunFolder) -> bool:
         """Whether a run has all metrics; of a grid that names none, whether it was tested."""
         measured = set(run.metrics) if run.has_metrics else set()
-        needed = {name.removeprefix(FIRST) for name in self.metrics}
+        needed = {Metric.parse(name).name for name in self.metrics}
         return needed <= measured if needed else any(name.startswith("test/") for name in measured)
 
 
@@ -133,10 +133,10 @@ def run_matches(run: RunFolder, cell: Cell, exact: bool = False) -> bool:
         cell: the cell.
         exact: whether also overrides in which repeats of an experiment may differ must be those of the cell.
     """
-    typed, wanted = run.overrides, cell.as_read
-    if typed is None or len(typed["configs"]) != 1 or _identifying(typed["values"]) != _identifying(wanted):
+    given, wanted = run.overrides, cell.as_read
+    if given is None or len(given["configs"]) != 1 or _identifying(given["values"]) != _identifying(wanted):
         return False
-    exactly = not exact or wanted.items() <= typed["values"].items()
+    exactly = not exact or wanted.items() <= given["values"].items()
     return exactly and _states(load_config_file(cell.config), cell.overrides, run.values)
 
 

@@ -1,4 +1,4 @@
-"""What a result is held against: a reference belongs to a config, its data and its rule of selection."""
+"""The reference of a result: it belongs to a config, its data and its rule of selection."""
 
 import re
 from pathlib import Path
@@ -28,25 +28,25 @@ class Reference(NamedTuple):
 
 
 def reference_of(folder: RunFolder) -> Reference:
-    """What a result is held against: what was typed, else what its config states for these data and this selection.
+    """The reference of a result: what was typed, else what its config states for these data and this selection.
 
     Args:
         folder: a run folder, or that of one of its evaluations.
     """
     start = start_of(folder)
-    if told := load_config_file(folder / "reference.yaml").get("reference") or start.typed.get("reference"):
-        return Reference(str(told))
+    if own := load_config_file(folder / "reference.yaml").get("reference") or start.overrides.get("reference"):
+        return Reference(str(own))
     files = [load_config_file(file) for file in (start.config, *start.layers)]
     last = max((number for number, file in enumerate(files) if file.get("reference")), default=None)
-    told = files[last]["reference"] if last is not None else None
-    if told is None and not Path(start.config).is_file():  # the file is gone, but the run was told
-        told = folder.config.get("reference")
-    if not told:
+    reference = files[last]["reference"] if last is not None else None
+    if reference is None and not Path(start.config).is_file():  # the file is gone, but its own config has it
+        reference = folder.config.get("reference")
+    if not reference:
         return Reference("")
     about = {key: value for file in files[: (last or 0) + 1] for key, value in values_of(file).items()}
     if other := _of_evaluation(folder) or _others(folder, about, start):
         return Reference("", f"none for this result: the config's is not about {', '.join(other)}")
-    return Reference(str(told))
+    return Reference(str(reference))
 
 
 def changes_data(key: str) -> bool:
@@ -58,7 +58,7 @@ def changes_data(key: str) -> bool:
 def _others(folder: RunFolder, about: dict[str, Any], start: Any) -> list[str]:
     """The keys of data and selection in which a run is another than the files that state its reference."""
     ran, stated = normalized_values(folder.config), normalized_values({"monitor": MONITOR, **about})
-    later = {**start.stated, **start.typed}  # as typed, or stated by files after the one that states the reference
+    later = {**start.stated, **start.overrides}  # as typed, or stated by files after the one that states the reference
     keys = {key for key, value in stated.items() if key in ran and ran[key] != value}
     keys |= {key for key in later.keys() - stated.keys() if ran.get(key) is not None}
     others = [key for key in sorted(keys) if changes_data(key) or SELECTION.match(key)]
@@ -67,10 +67,10 @@ def _others(folder: RunFolder, about: dict[str, Any], start: Any) -> list[str]:
         others.append("data.root")
     callbacks = ran.get("trainer.callbacks")
     known = about.get("trainer.callbacks") if Path(start.config).is_file() else callbacks
-    told = callback_options(known, callbacks) if "trainer.callbacks" in ran else []
-    return others + (["trainer.callbacks"] if told else [])
+    changed = "trainer.callbacks" in ran and callback_options(known, callbacks)
+    return others + (["trainer.callbacks"] if changed else [])
 
 
 def _of_evaluation(folder: RunFolder) -> list[str]:
     of = folder.evaluation
-    return [*of.get("words", {}), *(["these files of data"] if of.get("data") else [])]
+    return [*of.get("overrides", {}), *(["these files of data"] if of.get("data") else [])]

@@ -18,21 +18,21 @@ def process_options(run: RunFolder, stated: Mapping[str, Any], ran: Mapping[str,
         stated: the values of its config files.
         ran: its own values.
     """
-    told = run.data.get("processes") or _count(ran)
-    if told is None or told == (_count(stated) or 1):
+    processes = run.data.get("processes") or _count(ran)
+    if processes is None or processes == (_count(stated) or 1):
         return []
     given = ran.get(PROCESSES[1])
     nodes = given if isinstance(given, int) else 1
     strategy = str(ran.get("trainer.strategy", "auto"))
-    words = [f"--{PROCESSES[0]} {told // nodes}", *([f"--{PROCESSES[1]} {nodes}"] if nodes > 1 else [])]
-    return words + ([f"--trainer.strategy {shlex.quote(strategy)}"] if strategy != "auto" else [])
+    options = [f"--{PROCESSES[0]} {processes // nodes}", *([f"--{PROCESSES[1]} {nodes}"] if nodes > 1 else [])]
+    return options + ([f"--trainer.strategy {shlex.quote(strategy)}"] if strategy != "auto" else [])
 
 
 def data_notes(runs: Sequence[RunFolder], variants: Sequence[Any], roots: Sequence[Any]) -> list[str]:
-    """For each run, what tells its files of data from those of the other runs of its variant; mostly nothing.
+    """For each run, what distinguishes its files of data from those of the other runs of its variant; mostly nothing.
 
     The same files in another place are the same data. Where the place was typed and the files are not known to be those
-    of the place that the config states, it is told; otherwise, where files were changed in their place, a fingerprint.
+    of the place that the config states, it is named; otherwise, where files were changed in their place, a fingerprint.
 
     Args:
         runs: run folders.
@@ -44,14 +44,14 @@ def data_notes(runs: Sequence[RunFolder], variants: Sequence[Any], roots: Sequen
     for data, variant, root in zip(known, variants, roots, strict=True):
         alike = [(of, at) for of, other, at in zip(known, variants, roots, strict=True) if other == variant]
         usual = {of["fingerprint"] for of, at in alike if at is None and of.get("fingerprint")}
-        held = data.get("fingerprint")
-        if not held:
+        fingerprint = data.get("fingerprint")
+        if not fingerprint:
             notes.append("")
-        elif root is not None and held not in usual | {data.get("usual")}:
-            first = next(at for of, at in alike if at is not None and of.get("fingerprint") == held)
+        elif root is not None and fingerprint not in usual | {data.get("usual")}:
+            first = next(at for of, at in alike if at is not None and of.get("fingerprint") == fingerprint)
             notes.append(f" --data.root {shlex.quote(str(first))}")
         else:
-            notes.append(f" # data {held[:SHOWN]}" if len(usual) > 1 else "")
+            notes.append(f" # data {fingerprint[:SHOWN]}" if len(usual) > 1 else "")
     return notes
 
 

@@ -14,7 +14,7 @@ from lab.experiments.repeats import PROCESSES, SHOWN, data_notes, process_option
 from lab.run_folder import RunFolder, from_here
 
 # What may differ between repeats of an experiment: their seeds, and where, how and how talkatively they ran. What
-# callbacks, processes and files of data make of a run is compared by what they do (``_words_of``), not by their values.
+# callbacks, processes and files of data make of a run is compared by what they do, not by their values.
 NON_IDENTIFYING_KEYS = re.compile(
     r"(seed_everything|data\.seed|data\.root|reference|ckpt_path|test_after_fit|compile|save_every_minutes|"
     r"trainer\.(accelerator|strategy|logger|log_every_n_steps|default_root_dir|limit_predict_batches|"
@@ -52,8 +52,8 @@ class Variant:
     def command(self) -> str:
         config = f" --config {shlex.quote(self.config)}" if self.config else ""
         if self.evaluation:
-            words, mark, note = self.overrides.partition(" # data ")
-            return f"python train.py test{config}{words} {self.evaluation}{mark}{note}"
+            options, mark, note = self.overrides.partition(" # data ")
+            return f"python train.py test{config}{options} {self.evaluation}{mark}{note}"
         return f"python train.py fit{config}{self.overrides}"
 
 
@@ -63,13 +63,13 @@ class Start(NamedTuple):
     config: str
     layers: list[str]
     stated: dict[str, Any]
-    typed: dict[str, Any]
+    overrides: dict[str, Any]
 
 
 def variants_of(runs: Sequence[RunFolder]) -> list[Variant]:
     """For each of some runs, its config file and the values other than the file's.
 
-    A value that the file does not state is told where it was typed, and where runs of the file disagree about it
+    A value that the file does not state is named where it was typed, and where runs of the file disagree about it
     although none of them typed it; one that a run does not know, because it is older than the argument, is no
     disagreement.
 
@@ -82,14 +82,14 @@ def variants_of(runs: Sequence[RunFolder]) -> list[Variant]:
     for run, start, values in zip(runs, starts, ran, strict=True):
         stated = normalized_values({"monitor": MONITOR, **start.stated})
         keys = {key for key, value in stated.items() if key in values and values[key] != value}
-        keys |= start.typed.keys() - stated.keys()
-        for typed, known in others[start.config]:
+        keys |= start.overrides.keys() - stated.keys()
+        for overrides, known in others[start.config]:
             unstated = values.keys() & known.keys() - stated.keys()
-            chosen = {**start.typed, **typed}
+            chosen = {**start.overrides, **overrides}
             keys |= {key for key in unstated if values[key] != known[key] and not _is_within(key, chosen)}
-        told = _words_of(run, start, values, keys)
-        variants.append(Variant(run.name, start.config, told, _evaluation_of(run)))
-    typed_roots = [start.typed.get("data.root") for start in starts]
+        options = _options_of(run, start, values, keys)
+        variants.append(Variant(run.name, start.config, options, _evaluation_of(run)))
+    typed_roots = [start.overrides.get("data.root") for start in starts]
     notes = data_notes(runs, variants, typed_roots)
     return [replace(variant, overrides=variant.overrides + note) for variant, note in zip(variants, notes, strict=True)]
 
@@ -101,34 +101,35 @@ def _distinct(
     found: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {}
     for start, values in zip(starts, ran, strict=True):
         known = {key: values[key] for key in _identifying(values)}
-        typed = {key: start.typed[key] for key in _identifying(start.typed)}
-        found.setdefault(start.config, {})[repr((sorted(known.items()), sorted(typed.items())))] = (typed, known)
+        overrides = {key: start.overrides[key] for key in _identifying(start.overrides)}
+        identity = repr((sorted(known.items()), sorted(overrides.items())))
+        found.setdefault(start.config, {})[identity] = (overrides, known)
     return {config: list(of.values()) for config, of in found.items()}
 
 
-def _words_of(run: RunFolder, start: "Start", values: dict[str, Any], keys: set[str]) -> str:
+def _options_of(run: RunFolder, start: "Start", values: dict[str, Any], keys: set[str]) -> str:
     """What is typed behind its config file to repeat a run, where ``keys`` are those whose values differ."""
-    words = [f"--config {shlex.quote(layer)}" for layer in start.layers if _matters(layer, start)]
+    options = [f"--config {shlex.quote(layer)}" for layer in start.layers if _matters(layer, start)]
     # A test of a part is a result of its own, but was its run's when a run noted no data yet.
     passed_over = {*PROCESSES, "trainer.limit_test_batches"} if run.data else {*PROCESSES}
     for key in sorted({*_identifying(keys)} - passed_over):
-        value = values.get(key, start.typed.get(key))
+        value = values.get(key, start.overrides.get(key))
         if key == "monitor_mode" and value is None:  # as the metric's name says, though the file may state another
             value = mode_of(str(values.get("monitor"))) if start.stated.get(key) else None
         if key != "monitor_mode" or value:
-            words.append(f"--{key} {shlex.quote(to_cli(value))}")
-    words += process_options(run, start.stated, values)
-    words += map(shlex.quote, _callbacks_of(start, values))
-    return "".join(f" {word}" for word in words)
+            options.append(f"--{key} {shlex.quote(to_cli(value))}")
+    options += process_options(run, start.stated, values)
+    options += map(shlex.quote, _callbacks_of(start, values))
+    return "".join(f" {word}" for word in options)
 
 
 def _callbacks_of(start: Start, values: dict[str, Any]) -> list[str]:
     """What is typed for the callbacks of a run; of a config file that is gone they are taken as it stated them."""
     prefix = "trainer.callbacks"
     typed_arguments = {
-        key.removeprefix(f"{prefix}."): of for key, of in start.typed.items() if key.startswith(f"{prefix}.")
+        key.removeprefix(f"{prefix}."): of for key, of in start.overrides.items() if key.startswith(f"{prefix}.")
     }
-    given = start.typed.get(prefix)
+    given = start.overrides.get(prefix)
     given = {"class_path": given, "init_args": typed_arguments} if isinstance(given, str) else given
     ran = values.get(prefix)
     gone = bool(start.config) and not Path(start.config).is_file() and given is None
@@ -138,8 +139,8 @@ def _callbacks_of(start: Start, values: dict[str, Any]) -> list[str]:
 def _evaluation_of(folder: RunFolder) -> str:
     """What is typed for a result that is not its run's own, and which files of data it is on where nothing was."""
     of = folder.evaluation
-    words = [f"--{key} {shlex.quote(to_cli(value))}" for key, value in of.get("words", {}).items()]
-    return " ".join([*words, *([f"# data {of['data'][:SHOWN]}"] if of.get("data") else [])])
+    options = [f"--{key} {shlex.quote(to_cli(value))}" for key, value in of.get("overrides", {}).items()]
+    return " ".join([*options, *([f"# data {of['data'][:SHOWN]}"] if of.get("data") else [])])
 
 
 def usual_config(name: str) -> str:
@@ -170,7 +171,7 @@ def start_of(run: RunFolder) -> Start:
     is_saved = Path(config).name == "config.yaml" and RunFolder.is_one(origin)
     if is_saved and origin.resolve() != run.path.resolve():  # the run repeats another
         first = start_of(RunFolder(origin))
-        return _begun(first.config, [*first.layers, *layers], {**first.typed, **values})
+        return _begun(first.config, [*first.layers, *layers], {**first.overrides, **values})
     return _begun(config, layers, values)
 
 

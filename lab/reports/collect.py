@@ -1,4 +1,4 @@
-"""Finished runs as tables: what was measured beside what it is held against."""
+"""Finished runs as tables: what was measured beside its reference."""
 
 import csv
 from collections.abc import Sequence
@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from lab.experiments.grids import FIRST, Grid
+from lab.experiments.grids import Grid
 from lab.experiments.references import reference_of
 from lab.experiments.variants import Variant
-from lab.files import written_whole
+from lab.files import atomic_write
 from lab.machine import machine
+from lab.metrics import Metric, replica_values
 from lab.reports.grid_tables import grid_study
 from lab.reports.merging import merge
 from lab.reports.reading import complete_run, readable
@@ -22,7 +23,6 @@ from lab.reports.studies import (
     Study,
     experiment_studies,
     repeats_of,
-    replica_values,
     score_name,
 )
 from lab.run_folder import RunFolder, fit_minutes
@@ -119,7 +119,7 @@ def write_tables(studies: Sequence[Study], path: Path) -> None:
         studies: what was measured.
         path: the file.
     """
-    with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for study in studies:
@@ -127,10 +127,10 @@ def write_tables(studies: Sequence[Study], path: Path) -> None:
                 summary = cell.summary
                 std = "" if summary.std is None else summary.std
                 reference = study.reference_for(cell)
-                held = reference_value(reference) if cell.metric == study.reference_metric else None
+                bound = reference_value(reference) if cell.metric == study.reference_metric else None
                 about = (study.name, cell.row, cell.column or "", cell.metric, cell.label)
                 measured = (summary.mean, std, summary.count, int(cell.best))
-                writer.writerow([*about, *measured, "" if held is None else held, reference])
+                writer.writerow([*about, *measured, "" if bound is None else bound, reference])
 
 
 def _row(variant: Variant, folders: list[RunFolder]) -> ExperimentResult:
@@ -159,4 +159,4 @@ def _first_seed(run: RunFolder) -> int:
 
 def _first_metric(grid: Grid) -> tuple[str, str]:
     """What the rows of a grid are compared by: its first metric that is a last value, and what that is called."""
-    return next(((name, label) for name, label in grid.metrics.items() if not name.startswith(FIRST)), ("", ""))
+    return next(((name, label) for name, label in grid.metrics.items() if not Metric.parse(name).at_start), ("", ""))

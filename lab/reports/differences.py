@@ -30,11 +30,11 @@ def differences(experiments: Sequence[tuple[str, RunFolder]]) -> tuple[list[str]
 
 
 def _values(run: RunFolder) -> dict[str, Any]:
-    """The values of a run, of its callbacks those that tell it apart, and of an evaluation what it was tested with."""
+    """The values of a run, of its callbacks those that distinguish it, and of an evaluation what it was tested with."""
     values = dict(run.values)
     callbacks = identifying_callbacks(values.pop("trainer.callbacks", None))
     names = [str(entry.get("class_path")).rpartition(".")[2] for entry in callbacks]
-    return {**values, **run.evaluation.get("words", {}), "callbacks": ", ".join(names) or ABSENT}
+    return {**values, **run.evaluation.get("overrides", {}), "callbacks": ", ".join(names) or ABSENT}
 
 
 def _told(value: Any) -> str:

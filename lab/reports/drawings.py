@@ -20,8 +20,9 @@ from lab import load_run
 from lab.errors import LabError
 from lab.experiments.grids import Grid
 from lab.experiments.variants import variants_of
+from lab.metrics import replica_values
 from lab.reconstruct import reconstruct
-from lab.reports.studies import Study, replica_values
+from lab.reports.studies import Study
 from lab.run_folder import RunFolder
 
 if TYPE_CHECKING:

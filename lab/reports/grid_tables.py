@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab.experiments.grids import FIRST, Grid
+from lab.experiments.grids import Grid
+from lab.metrics import Logged, Metric, replica_values
 from lab.printed_commands import command_line
 from lab.reports.references import references_of
 from lab.reports.significance import compare_means
-from lab.reports.studies import Logged, Measured, Study, replica_values, with_best
+from lab.reports.studies import Measured, Study, with_best
 from lab.run_folder import RunFolder
 
 
@@ -44,7 +45,7 @@ def _row(grid: Grid, row: str, runs: Mapping[tuple[str, str], list[RunFolder]]) 
 
 
 def _tests(baseline: str, by_row: Mapping[str, tuple[float, ...]]) -> list[str]:
-    """How each row differs from the row that it is held against, in its first column and metric."""
+    """How each row differs from its baseline, in its first column and metric."""
     against = by_row.get(baseline, ())
     others = {row: values for row, values in by_row.items() if row != baseline and min(len(values), len(against)) > 1}
     return [compare_means(row, values, baseline, against) for row, values in others.items()]
@@ -52,5 +53,5 @@ def _tests(baseline: str, by_row: Mapping[str, tuple[float, ...]]) -> list[str]:
 
 def values_of_runs(runs: Sequence[Logged], name: str) -> tuple[float, ...]:
     """A metric of every replica of some runs: its last value, or with "first " before its name the first one."""
-    name, place = name.removeprefix(FIRST), 0 if name.startswith(FIRST) else -1
-    return tuple(values[place] for metrics in runs for _, values in replica_values(metrics, name))
+    metric = Metric.parse(name)
+    return tuple(metric.of(values) for metrics in runs for _, values in replica_values(metrics, metric.name))

@@ -89,7 +89,7 @@ def pictures_of_runs(study: Study) -> Iterator[tuple[str, str, Path]]:
 
 
 def within(pictures: Iterable[tuple[str, Path]], limit: int) -> tuple[list[Picture], int]:
-    """The saved pictures that fit in so many characters together, and how many did not; damaged ones are told.
+    """The saved pictures that fit in so many characters together, and how many did not; damaged ones are reported.
 
     Args:
         pictures: captions and files, the most important ones first.

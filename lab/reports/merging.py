@@ -30,9 +30,9 @@ def merge(
         else:
             merged.experiments[row.row] = row
     for grid in grids:
-        held = results.grids.get(grid.name)
-        if held is not None and not overwrite and (reason := _loses(held, grid)):
-            kept.append(f'the section "{held.title}" {reason}')
+        kept_grid = results.grids.get(grid.name)
+        if kept_grid is not None and not overwrite and (reason := _loses(kept_grid, grid)):
+            kept.append(f'the section "{kept_grid.title}" {reason}')
         else:
             merged.grids[grid.name] = grid
     merged.experiments = dict(sorted(merged.experiments.items()))

@@ -59,7 +59,7 @@ class Chapter:
         return differences([(cell_name(*key), runs[0]) for key, runs in self.study.runs.items() if runs])
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """How many runs and repeats there are, in words."""
         runs, repeats = self.study.all_runs, self.study.repeats
         of_each = "1 repeat" if repeats == "1" else f"{repeats} repeats"
@@ -103,7 +103,7 @@ def write_page(
         path: the HTML file.
         drawn: by the name of a study, captions and figures that compare its rows.
         reproduced: files of ``lab.sweeps.reproduce``; those that are not there have no section.
-        limit: characters of all pictures of runs; the others are left out, and their number is told.
+        limit: characters of all pictures of runs; the others are left out, and their number is printed.
     """
     chapters = _chapters(studies, drawn or {}, limit)
     write_rendered(
@@ -137,12 +137,12 @@ def _budget(file: Path) -> dict[str, Any]:
         given = Counter(outcome["status"] for outcome in outcomes)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabError(f"{file} is damaged, so that no reproduction is known: run `make reproduce` again.") from error
-    told = ", ".join(f"{given[status]} {status}" for status in ("passed", "failed", "no data") if given[status])
-    return {"name": file.stem, "machine": on, "outcomes": outcomes, "told": told}
+    counts = ", ".join(f"{given[status]} {status}" for status in ("passed", "failed", "no data") if given[status])
+    return {"name": file.stem, "machine": on, "outcomes": outcomes, "counts": counts}
 
 
 def _version(run: RunFolder) -> str:
-    """The version of Lightning that the first line of a run's config tells."""
+    """The version of Lightning that the first line of a run's config names."""
     path = run / "config.yaml"
     first = path.read_text(encoding="utf-8").partition("\n")[0] if path.is_file() else ""
     return first.partition("==")[2] if first.startswith("# lightning") else "–"

@@ -1,4 +1,4 @@
-"""What a report reads: the runs that are named, and of these what is whole."""
+"""What a report reads: the runs that are named, and of these what is not damaged."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ Read = TypeVar("Read")
 
 
 def readable(read: Callable[..., Read], *given: Any) -> Read | None:
-    """What is read; None where it is damaged, which is told in a sentence and stops nothing."""
+    """What is read; None where it is damaged, which is reported in a sentence and stops nothing."""
     try:
         return read(*given)
     except LabError as error:
@@ -40,7 +40,7 @@ def all_runs(root: Path) -> list[RunFolder]:
 
 
 def named_runs(paths: Sequence[Path]) -> list[RunFolder]:
-    """The run folders that a person named, each once; a folder stands for the runs in it, one without a test is told.
+    """The run folders that a person named, each once; a folder stands for its runs, one without a test is reported.
 
     Raises:
         LabError: when a path is no run folder and holds none.

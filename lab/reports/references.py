@@ -1,4 +1,4 @@
-"""What the experiments of a study are held against: a reference for each, and one sentence for all."""
+"""The references of a study: one for each experiment, and one sentence for all."""
 
 from collections.abc import Mapping
 
@@ -7,9 +7,9 @@ from lab.run_folder import RunFolder
 
 
 def references_of(runs: Mapping[tuple[str, str], list[RunFolder]]) -> tuple[str, dict[tuple[str, str], str]]:
-    """What a study is held against, and what each of its experiments is; "–" stands for nothing.
+    """The reference of a study, and of each of its experiments; "–" stands for nothing.
 
-    Where they are held against different things, the study says which experiment against which.
+    Where they differ, the study says which experiment has which.
 
     Args:
         runs: the run folders by row and column.

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lab.files import written_whole
+from lab.files import atomic_write
 
 TEMPLATES = Path(__file__).with_name("templates")
 PAGES = {"RESULTS.md": Path("RESULTS.md"), "experiments.md": Path("docs/experiments.md")}  # of all results
@@ -33,7 +33,7 @@ def write_rendered(template: str, path: Path, **content: Any) -> None:
         path: the file.
         content: what the template names.
     """
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(rendered(template, **content), encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
-from lab.files import written_whole
+from lab.files import atomic_write
 from lab.reports.results import BenchmarkResult, ExperimentResult, GridResult, Results
 from lab.reports.statistics import Summary
 from lab.reports.studies import Measured
@@ -78,7 +78,7 @@ def write_benchmark(benchmark: BenchmarkResult, folder: Path) -> Path:
 def _write(folder: Path, kind: str, name: str, content: Mapping[str, Any]) -> Path:
     path = folder / f"{kind}_{name}.json"
     text = json.dumps({"kind": kind, "name": name, **content}, indent=2, ensure_ascii=False)
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(f"{SIMPLE.sub(_in_one_line, text)}\n", encoding="utf-8")
     return path
 

@@ -12,8 +12,8 @@ from lab.reports.studies import SCORES, Measured, best_experiment, count_repeats
 
 def reference_value(reference: str) -> float | None:
     """The number that a reference begins with, or None."""
-    held = re.match(r"\d+(\.\d+)?(e[+-]?\d+)?", reference)
-    return float(held[0]) if held else None
+    number = re.match(r"\d+(\.\d+)?(e[+-]?\d+)?", reference)
+    return float(number[0]) if number else None
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ExperimentResult:
         summary: what was measured.
         seeds: a seed for each repeat.
         runs: how many runs there are; fewer than seeds where one of them holds several replicas.
-        reference: what the result is held against, and its source; "–" where nothing is stated.
+        reference: the reference value, and its source; "–" where nothing is stated.
         fit: the wall-clock of a run, such as "0.3–0.4 min".
         machine: where that was measured, and with which versions.
         values: the result of each repeat; empty where only mean and standard deviation are known.
@@ -50,10 +50,10 @@ class ExperimentResult:
 
     @property
     def text(self) -> str:
-        """The result in words, and whether it misses what it is held against."""
+        """The result in words, and whether it misses its reference."""
         label, digits = SCORES.get(self.metric, (self.metric, ".4g"))
-        held, more = reference_value(self.reference) if self.metric in SCORES else None, more_is_better(self.metric)
-        misses = held is not None and (self.summary.mean < held if more else self.summary.mean > held)
+        bound, more = reference_value(self.reference) if self.metric in SCORES else None, more_is_better(self.metric)
+        misses = bound is not None and (self.summary.mean < bound if more else self.summary.mean > bound)
         missed = f" ({'below' if more else 'above'} the reference)" if misses else ""
         return f"{label} {self.summary.text_with(digits)}{missed}"
 
@@ -71,7 +71,7 @@ class GridResult:
         name: the name of the grid's file.
         title: what the table shows.
         command: what one types to run it.
-        reference: what the results are held against, and its source; "–" where nothing is stated.
+        reference: the reference value, and its source; "–" where nothing is stated.
         reference_metric: the metric that the reference is of.
         rows: for each row, what was measured, column by column.
         runs: how many runs there are.

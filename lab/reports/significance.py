@@ -24,17 +24,17 @@ def compare_means(name: str, values: Sequence[float], other_name: str, other: Se
     difference = statistics.mean(values) - statistics.mean(other)
     what = f"{name} − {other_name}"
     if max(values) == min(values) and max(other) == min(other):
-        return f"{what}: {_told(difference, abs(difference))}; neither varies over its repeats."
+        return f"{what}: {_format_difference(difference, abs(difference))}; neither varies over its repeats."
     error = math.hypot(*(statistics.stdev(of) / math.sqrt(len(of)) for of in (values, other)))
     test = ttest_ind(values, other, equal_var=False)
-    low, high = (_told(bound, error) for bound in test.confidence_interval())
+    low, high = (_format_difference(bound, error) for bound in test.confidence_interval())
     p_value = "< 1e-15" if test.pvalue < 1e-15 else f"= {test.pvalue:.2g}"
     return (
-        f"{what}: {_told(difference, error)}, 95 % interval {low} to {high} (Welch's t = {test.statistic:.1f}, "
-        f"p {p_value}, {len(values)} and {len(other)} repeats)."
+        f"{what}: {_format_difference(difference, error)}, 95 % interval {low} to {high} "
+        f"(Welch's t = {test.statistic:.1f}, p {p_value}, {len(values)} and {len(other)} repeats)."
     )
 
 
-def _told(value: float, error: float) -> str:
+def _format_difference(value: float, error: float) -> str:
     """A value with three decimals, or to two digits of its standard error where that needs more."""
     return f"{round(value, 1 - math.floor(math.log10(error))):.10g}" if 0 < error < 1e-3 else f"{value:.3f}"

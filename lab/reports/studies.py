@@ -11,9 +11,10 @@ from typing import Any, cast
 from lab.config_files import values_of
 from lab.directions import more_is_better
 from lab.experiments.variants import Variant, variants_of
+from lab.metrics import replica_values, score_metric
 from lab.reports.references import references_of
 from lab.reports.statistics import Summary
-from lab.run_folder import RunFolder, score_metric
+from lab.run_folder import RunFolder
 
 # The result of an experiment, the first that its runs have: its name and its digits. What a config states as its
 # reference is of this metric; for the configs of a grid it is of the grid's first one.
@@ -23,7 +24,6 @@ SCORES = {
     "test/rse": ("relative squared error", ".2g"),
     "probe/test_acc": ("accuracy of a linear probe", ".4f"),
 }
-Logged = Mapping[str, tuple[list[int], list[float]]]
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ class Study:
         title: what the table shows.
         rows: for each row, what was measured, column by column.
         runs: the run folders by row and column.
-        reference: what the results are held against, and its source; "–" where nothing is stated.
+        reference: the reference value, and its source; "–" where nothing is stated.
         command: what one types to run it.
         notes: sentences on the table.
         reference_metric: the metric that the reference is of; empty where it is of none of the table.
-        references: what each row and column is held against; the study's reference where one is not listed.
+        references: the reference of each row and column; the study's reference where one is not listed.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Study:
     references: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def reference_for(self, cell: Measured) -> str:
-        """What a cell of the table is held against; "–" where that is nothing."""
+        """The reference of a cell of the table; "–" where that is nothing."""
         return self.references.get((cell.row, cell.column or ""), self.reference)
 
     @property
@@ -133,12 +133,6 @@ def best_experiment(rows: Sequence[Sequence[Measured]]) -> Measured | None:
 def cell_name(row: str, column: str) -> str:
     """What an experiment of a table is called, by its row and, where there are several, its column."""
     return ", ".join(filter(None, (row, column.strip(": "))))
-
-
-def replica_values(metrics: Logged, name: str) -> list[tuple[list[int], list[float]]]:
-    """A metric of every replica of a run, or of the run itself where it has none; empty where it was not logged."""
-    each = [logged for key, logged in metrics.items() if key.startswith(f"{name}_replica_")]
-    return each or [metrics[name] for name in [name] if name in metrics]
 
 
 def with_best(rows: list[list[Measured]], runs: Mapping[tuple[str, str], list[RunFolder]]) -> list[list[Measured]]:
@@ -205,11 +199,11 @@ def _study(name: str, variants: Mapping[Variant, list[RunFolder]], result: tuple
     first, everything = next(iter(variants)), [run for folders in variants.values() for run in folders]
     metric = cast(str, score_name(everything, result[0] if result else ""))  # the runs are tested
     label = result[1] if result and metric == result[0] else SCORES.get(metric, (metric, ""))[0]
-    held = result[0] if result else metric if metric in SCORES else ""
+    reference_metric = result[0] if result else metric if metric in SCORES else ""
     found = {(_row_name(variant, first), ""): folders for variant, folders in variants.items()}
     rows = [[_measured(row, metric, label, folders)] for (row, _), folders in found.items()]
     (reference, each), command = references_of(found), replace(first, overrides="", evaluation="").command
-    about = (reference, command, _description(first.config), held, each)
+    about = (reference, command, _description(first.config), reference_metric, each)
     return Study(name, name, with_best(rows, found), found, *about)
 
 

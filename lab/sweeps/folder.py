@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
-from lab.files import written_whole
+from lab.files import atomic_write
 from lab.sweeps.process import job_states, queued, this_process, this_slurm_job
 from lab.sweeps.status import RunStatus, State
 
@@ -98,7 +98,7 @@ class SweepFolder:
         return True
 
     def _write(self, number: int, status: RunStatus) -> None:
-        with written_whole(self._status_file(number)) as part:
+        with atomic_write(self._status_file(number)) as part:
             part.write_text(status.to_json(), encoding="utf-8")
 
 

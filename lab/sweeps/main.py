@@ -12,17 +12,18 @@ import yaml
 
 from lab.errors import LabError
 from lab.experiments.grid_files import read_grid
-from lab.experiments.grids import FIRST, Cell, Grid
-from lab.files import written_whole
+from lab.experiments.grids import Cell, Grid
+from lab.files import atomic_write
+from lab.metrics import Metric
 from lab.packages import ClassPaths
 from lab.parser import Parser
 from lab.printed_commands import command_line
 from lab.sweeps.folder import SweepFolder, SweepRun, new_sweep_path, refuse_running, resumable_runs
+from lab.sweeps.grid_options import check_keys, grid_from_options, with_overrides
 from lab.sweeps.jobs import Jobs, run_jobs
 from lab.sweeps.local import LocalJobs
 from lab.sweeps.progress import Progress
 from lab.sweeps.slurm import SlurmJobs, slurm_parameters
-from lab.sweeps.typed_grid import check_keys, typed_grid, with_overrides
 
 ROOT = Path("runs")
 
@@ -41,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
         arguments = _parse(argv)
         classes = ClassPaths()
         if arguments.config:
-            grid = typed_grid(arguments.config, arguments.grid, arguments.seeds, classes)
+            grid = grid_from_options(arguments.config, arguments.grid, arguments.seeds, classes)
         else:
             grid = with_overrides(read_grid(Path(arguments.file)), arguments.set, classes)
         parameters = slurm_parameters(arguments.slurm) if arguments.executor == "slurm" else {}
@@ -77,10 +78,10 @@ def missing_runs(grid: Grid) -> list[tuple[Cell, int | None]]:
 
 
 def _runs(grid: Grid, missing: list[tuple[Cell, int | None]]) -> list[SweepRun]:
-    metric = next((name for name in grid.metrics if not name.startswith(FIRST)), "")
+    metric = next((name for name in grid.metrics if not Metric.parse(name).at_start), "")
     resumable, runs = resumable_runs(ROOT / grid.name), []
     for cell, seed in missing:
-        argv = ["fit", "--config", cell.config, "--test_after_fit=true", *cell.words(seed)]
+        argv = ["fit", "--config", cell.config, "--test_after_fit=true", *cell.options(seed)]
         parts = (cell.row, cell.column, "" if seed is None else f"seed {seed}")
         name = ", ".join(part for part in parts if part) or cell.name
         runs.append(SweepRun(name, argv, metric, resumable.get(tuple(argv))))
@@ -126,7 +127,7 @@ def _write_summary(folder: SweepFolder, description: dict[str, Any]) -> None:
         known = {key: value for key in ("run", "score", "error", "seconds") if (value := getattr(status, key))}
         command = command_line("train.py", *run.argv)
         runs.append({"name": run.name, "command": command, "state": status.state, **known})
-    with written_whole(folder.path / "sweep.yaml") as part:
+    with atomic_write(folder.path / "sweep.yaml") as part:
         content = yaml.safe_dump({**description, "runs": runs}, allow_unicode=True, sort_keys=False, width=10**6)
         part.write_text(content, encoding="utf-8")
 

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab.errors import LabError, nearest
-from lab.experiments.grids import FIRST
-from lab.files import written_whole
+from lab.files import atomic_write
 from lab.machine import machine
+from lab.metrics import Metric
 from lab.parser import Parser
 from lab.printed_commands import command_line
 from lab.run_folder import read_metrics
@@ -139,7 +139,8 @@ class Judge:
         resumable, runs = resumable_runs(ROOT), []
         for experiment in self.experiments:
             argv = ["fit", "--test_after_fit=true", *experiment.argv(self.root)]
-            runs.append(SweepRun(experiment.name, argv, _metric(experiment), resumable.get(tuple(argv))))
+            metric = Metric.parse(experiment.metric).name
+            runs.append(SweepRun(experiment.name, argv, metric, resumable.get(tuple(argv))))
         refuse_running(ROOT, [run.argv for run in runs])
         folder = SweepFolder(self.path, runs)
 
@@ -168,17 +169,14 @@ def judged(experiment: Experiment, status: RunStatus, log: Path) -> Outcome:
     if status.state == "failed":
         error = status.error.removeprefix("error: ")
         return _outcome(experiment, "failed", seconds, note=f"{error} (see {log})", run=run)
-    metrics, name = read_metrics(Path(run)), _metric(experiment)
+    metrics, metric = read_metrics(Path(run)), Metric.parse(experiment.metric)
+    name = metric.name
     if name not in metrics:
         return _outcome(experiment, "failed", seconds, note=f"the run logged no {name} (see {log})", run=run)
-    value = metrics[name][1][0 if experiment.metric.startswith(FIRST) else -1]
+    value = metric.of(metrics[name][1])
     if not math.isfinite(value):
         return _outcome(experiment, "failed", seconds, note=f"{name} is not finite (see {log})", run=run)
     return _outcome(experiment, "passed" if experiment.met_by(value) else "failed", seconds, value, run=run)
-
-
-def _metric(experiment: Experiment) -> str:
-    return experiment.metric.removeprefix(FIRST)
 
 
 def _outcome(
@@ -195,7 +193,7 @@ def _write(path: Path, outcomes: Iterable[Outcome], keep: bool) -> None:
     except (FileNotFoundError, json.JSONDecodeError):
         earlier = {}
     given = {outcome.name: asdict(outcome) for outcome in outcomes}
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps({"machine": machine(), "outcomes": {**earlier, **given}}, indent=1))
 
 

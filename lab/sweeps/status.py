@@ -106,16 +106,16 @@ class RunStatus:
     def still_states(self, run: Path) -> bool:
         """Whether the config of the run still states what a run folder was started with."""
         line = self._command_line()
-        return line is not None and is_as_stated(line.configs[0], line.typed["values"], RunFolder(run))
+        return line is not None and is_as_stated(line.configs[0], line.overrides["values"], RunFolder(run))
 
     def _begun_checkpoint(self) -> Path | None:
         """The ``last.ckpt`` of a run that was killed before it noted its run folder."""
         line = self._command_line()
         if line is None or self.began is None:
             return None
-        typed = {key: line.typed[key] for key in ("configs", "values")}  # whichever SLURM job this is
-        root = Path(typed["values"].get("trainer.default_root_dir", "runs"))
-        return begun_checkpoint(root, line.run_name(None), typed, self.began)
+        overrides = {key: line.overrides[key] for key in ("configs", "values")}  # whichever SLURM job this is
+        root = Path(overrides["values"].get("trainer.default_root_dir", "runs"))
+        return begun_checkpoint(root, line.run_name(None), overrides, self.began)
 
     def _command_line(self) -> CommandLine | None:
         """The arguments of the run, parsed; None where its config is gone."""

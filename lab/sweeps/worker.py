@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from unittest.mock import patch  # restores os.environ
 
-from lab.files import HOUSE
+from lab.files import PROJECT_ROOT
 from lab.run_folder import RunFolder
 from lab.sweeps.folder import SweepFolder
 from lab.sweeps.status import State
@@ -94,7 +94,7 @@ def train_in_process(argv: list[str], log: Path, append: bool = False) -> tuple[
 def project_on_path() -> Iterator[None]:
     """Processes that are started inside the block can import this project, whatever their working directory is."""
     before = os.environ.get("PYTHONPATH")
-    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join([str(HOUSE), *([before] if before else [])])):
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join([str(PROJECT_ROOT), *([before] if before else [])])):
         yield
 
 
@@ -102,7 +102,7 @@ def project_on_path() -> Iterator[None]:
 def _as_train_py(argv: list[str]) -> Iterator[None]:
     main, before = sys.modules["__main__"], sys.argv
     spec = getattr(main, "__spec__", None)
-    main.__spec__, sys.argv = None, [str(HOUSE / "train.py"), *argv]
+    main.__spec__, sys.argv = None, [str(PROJECT_ROOT / "train.py"), *argv]
     try:
         yield
     finally:

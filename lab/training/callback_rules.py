@@ -23,7 +23,7 @@ from torch import nn
 
 from lab.errors import LabError
 from lab.training.averaging import make_exact
-from lab.training.checkpoint_callback import SparingCheckpoint
+from lab.training.checkpoint_callback import ThrottledCheckpoint
 from lab.training.freezing import FrozenWeights
 from lab.training.lightning_internals import attributes_of
 
@@ -124,7 +124,7 @@ def _early_stopping(callback: EarlyStopping, trainer: Trainer, model: LightningM
 
 
 def _model_checkpoint(callback: ModelCheckpoint, trainer: Trainer, model: LightningModule) -> str | None:
-    if isinstance(callback, SparingCheckpoint):
+    if isinstance(callback, ThrottledCheckpoint):
         return None
     names = {callback.filename, callback.CHECKPOINT_NAME_LAST if callback.save_last else None}
     own = Path(trainer.default_root_dir, "checkpoints").resolve()

@@ -1,4 +1,4 @@
-"""Checkpoints that cost next to nothing, however short the epochs are, and that are whole or not there."""
+"""Checkpoints that cost next to nothing, however short the epochs are, and are complete or not there."""
 
 import shutil
 import tempfile
@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from lab.errors import LabError
-from lab.files import written_whole
+from lab.files import atomic_write
 from lab.training.exact_resume import ends_early
 from lab.training.lightning_internals import (
     CheckpointBase,
@@ -28,8 +28,8 @@ FILES, COPIES = 3, 3  # best, last and the one under way; the weights, and two m
 ELSEWHERE = "choose another --trainer.default_root_dir."
 
 
-class WholeFiles(TorchCheckpointIO):
-    """Writes a checkpoint to a temporary file beside it, which is renamed once it is whole and on the disk.
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint to a temporary file beside it, which is renamed once it is complete and on the disk.
 
     Lightning's own goes by the system's folder of temporary files, from which a file is copied to another disk, and
     what is copied halfway is no checkpoint.
@@ -40,7 +40,7 @@ class WholeFiles(TorchCheckpointIO):
         for part in path.parent.glob(f".{path.stem}.*{path.suffix}"):  # of a process that was killed as it wrote
             part.unlink(missing_ok=True)
         try:
-            with written_whole(path) as part:
+            with atomic_write(path) as part:
                 torch.save(checkpoint, part)
         except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError where the disk is full
             kept = "the file of before is kept" if path.is_file() else "nothing had been saved there before"
@@ -50,7 +50,7 @@ class WholeFiles(TorchCheckpointIO):
             ) from error
 
 
-class SparingCheckpoint(CheckpointBase):
+class ThrottledCheckpoint(CheckpointBase):
     """A ModelCheckpoint that spends about a hundredth of a run on writing its file, but for its first and last write.
 
     After a write it waits for a hundred times as long as that took, and keeps what it should write in the CPU's memory,
@@ -75,7 +75,7 @@ class SparingCheckpoint(CheckpointBase):
     WAIT = 100
 
     def __init__(
-        self, earlier: "SparingCheckpoint | None" = None, every_minutes: float | None = None, **arguments: Any
+        self, earlier: "ThrottledCheckpoint | None" = None, every_minutes: float | None = None, **arguments: Any
     ) -> None:
         if every_minutes is not None and every_minutes < 0:
             raise LabError(f"save_every_minutes must be at least 0, but it is {every_minutes}.")
@@ -130,11 +130,16 @@ class SparingCheckpoint(CheckpointBase):
                 state["callbacks"][self.earlier.state_key] = self.earlier.state_dict()
         started = time.monotonic()
         trainer.strategy.save_checkpoint(state, filepath)
-        trainer.strategy.barrier("SparingCheckpoint")
+        trainer.strategy.barrier("ThrottledCheckpoint")
         for logger in trainer.loggers:
             logger.after_save_checkpoint(self)
         self._written_at = time.monotonic()
         self._free_at = self._written_at + self.WAIT * (self._written_at - started)
+
+    @property
+    def state_key(self) -> str:
+        """The name of its state in a checkpoint, which stays that of before."""
+        return super().state_key.replace(type(self).__qualname__, "SparingCheckpoint", 1)
 
     @property
     def _folder(self) -> Path:

@@ -59,7 +59,7 @@ class ExactResume(Callback):
             self._go_on_between_batches(trainer, loops)
 
     def _go_on_between_batches(self, trainer: Trainer, loops: dict[str, Any]) -> None:
-        """Count as Lightning does where a run goes on within an epoch, also where that has been told to end."""
+        """Count as Lightning does where a run goes on within an epoch, also where that has been asked to end."""
         if ends_early(trainer):
             for counts in loops["epoch_progress"].values():
                 counts["processed"] = counts["started"] - 1

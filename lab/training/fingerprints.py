@@ -56,7 +56,7 @@ def fingerprint(datamodule: Any, data: Mapping[str, Any]) -> str | None:
     if (folder := getattr(datamodule, "folder", None)) is not None:
         return fingerprint_of(Path(folder))
     arguments = [value for value in (data.get("init_args") or {}).values() if isinstance(value, str | Path) and value]
-    found = [held for value in arguments if (held := fingerprint_of(Path(value).expanduser()))]
+    found = [digest for value in arguments if (digest := fingerprint_of(Path(value).expanduser()))]
     return hashlib.sha256("".join(found).encode()).hexdigest() if found else None
 
 
@@ -74,7 +74,7 @@ def fingerprint_of(path: Path) -> str | None:
     names, digest = sorted(files), hashlib.sha256()
     step = max(1, -(-len(names) // READ))
     for number, name in enumerate(names):
-        with suppress(OSError):  # what cannot be read will be told by who needs it
+        with suppress(OSError):  # what cannot be read is reported by who needs it
             digest.update(f"{name}\0{_size(files[name])}\0".encode())
             digest.update(_start(files[name]) if number % step == 0 else b"")
     return digest.hexdigest() if names else None

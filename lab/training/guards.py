@@ -11,7 +11,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from lab.errors import LabError
-from lab.training.checkpoint_callback import SparingCheckpoint
+from lab.metrics import is_replica_metric
+from lab.training.checkpoint_callback import ThrottledCheckpoint
 from lab.training.exact_resume import ends_early
 from lab.training.lightning_internals import attributes_of
 
@@ -29,7 +30,7 @@ class ResumableStop(Callback):
 
     comes_first = True  # LabTrainer sorts by it
 
-    def __init__(self, last: SparingCheckpoint) -> None:
+    def __init__(self, last: ThrottledCheckpoint) -> None:
         self.last = last
         self.ended_early = False
 
@@ -51,7 +52,7 @@ class ResumableStop(Callback):
             self.last.save_now(trainer)
 
 
-class FiniteLoss(Callback):
+class TerminateOnNaN(Callback):
     """Stops a run whose loss is NaN or infinite, before a checkpoint can hold what came of it.
 
     On a CPU each loss is looked at before its gradient is taken. Elsewhere a look would wait for the device, so
@@ -124,7 +125,7 @@ class ProgressBar(RichProgressBar):
         return {"loss": round(self._loss, 4), **metrics}
 
 
-class EpochLines(Callback):
+class EpochPrinter(Callback):
     """Prints one line an epoch, and of short epochs one a second, where a progress bar would flood a log file.
 
     The line is printed when the next epoch starts, or training ends: by then the task has logged its metrics. Of
@@ -148,7 +149,7 @@ class EpochLines(Callback):
         self._print(trainer)
 
     def _print(self, trainer: Trainer) -> None:
-        logged = {name: value for name, value in trainer.callback_metrics.items() if "_replica_" not in name}
+        logged = {name: value for name, value in trainer.callback_metrics.items() if not is_replica_metric(name)}
         metrics = "  ".join(f"{name} {value:.4g}" for name, value in sorted(logged.items()))
         if not metrics or not trainer.is_global_zero:
             return

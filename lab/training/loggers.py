@@ -9,11 +9,11 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from lab.files import complete_lines, written_whole
+from lab.files import atomic_write, complete_lines
 from lab.training.lightning_internals import RowsBase
 
 
-class RowsFile(RowsBase):
+class AppendingCSVWriter(RowsBase):
     """Writes ``metrics.csv`` so that a process killed at any moment loses no row that was there before.
 
     Rows are added at its end. Where a metric is new, and with it a column, the whole file is written anew, to a
@@ -39,7 +39,7 @@ class RowsFile(RowsBase):
 
     def rewrite(self, rows: list[dict[str, Any]]) -> None:
         """Write these rows instead of those that are there."""
-        with written_whole(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        with atomic_write(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.metrics_keys)
             writer.writeheader()
             writer.writerows(rows)
@@ -81,13 +81,13 @@ class RunLogger(CSVLogger):
 
     @property
     @rank_zero_experiment
-    def experiment(self) -> RowsFile:
+    def experiment(self) -> AppendingCSVWriter:
         if self._experiment is None:
-            self._experiment = RowsFile(self.log_dir)
-        return cast(RowsFile, self._experiment)
+            self._experiment = AppendingCSVWriter(self.log_dir)
+        return cast(AppendingCSVWriter, self._experiment)
 
 
-class EventLogger(TensorBoardLogger):
+class BatchedTensorBoardLogger(TensorBoardLogger):
     """A TensorBoardLogger that writes all metrics of a step as one event.
 
     Lightning's writes one for each, which takes 60 µs apiece: too long for what is logged of every time step.
@@ -140,7 +140,7 @@ def loggers_of(folder: Path, first_step: int, logger: Any) -> list[Logger]:
     place = {"save_dir": folder.parent.parent, "name": folder.parent.name, "version": folder.name}
     own = RunLogger(**place, first_step=first_step)
     if logger is None or logger is True:
-        logger = EventLogger(**place, first_step=first_step, default_hp_metric=False)
+        logger = BatchedTensorBoardLogger(**place, first_step=first_step, default_hp_metric=False)
     return [own, *(logger if isinstance(logger, list) else [logger] if logger else [])]
 
 

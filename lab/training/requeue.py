@@ -10,7 +10,7 @@ from lab.run_folder import runs_of
 
 
 def slurm_job() -> dict[str, str]:
-    """What tells the run of a SLURM job from others: its number, or nothing elsewhere.
+    """What identifies the run of a SLURM job: its number, or nothing elsewhere.
 
     The number stays when a job is requeued, and each task of an array has its own.
     """
@@ -18,33 +18,33 @@ def slurm_job() -> dict[str, str]:
     return {"slurm_job": job} if job else {}
 
 
-def requeued_checkpoint(root: Path, name: str, typed: dict[str, Any]) -> Path | None:
+def requeued_checkpoint(root: Path, name: str, overrides: dict[str, Any]) -> Path | None:
     """The ``last.ckpt`` of the run that this SLURM job was doing before it was requeued; None when it begins.
 
     Args:
         root: the folder of all runs.
         name: the name of the config.
-        typed: what was typed and the number of the job, as ``overrides.yaml`` keeps it.
+        overrides: what was typed and the number of the job, as ``overrides.yaml`` keeps it.
     """
-    if not int(os.environ.get("SLURM_RESTART_COUNT") or 0) or "slurm_job" not in typed:
+    if not int(os.environ.get("SLURM_RESTART_COUNT") or 0) or "slurm_job" not in overrides:
         return None
-    return begun_checkpoint(root, name, typed)
+    return begun_checkpoint(root, name, overrides)
 
 
-def begun_checkpoint(root: Path, name: str, typed: dict[str, Any], since: float = 0.0) -> Path | None:
+def begun_checkpoint(root: Path, name: str, overrides: dict[str, Any], since: float = 0.0) -> Path | None:
     """The ``last.ckpt`` of the newest run of a config for which the same was typed; None when there is none.
 
     Args:
         root: the folder of all runs.
         name: the name of the config.
-        typed: what ``overrides.yaml`` must hold.
+        overrides: what ``overrides.yaml`` must hold.
         since: when the run began at the earliest, in seconds since 1970.
     """
     for run in runs_of(root, name):
-        overrides, last = run / "overrides.yaml", run.checkpoint("last")
-        if overrides.is_file() and last and overrides.stat().st_mtime >= since:
+        file, last = run / "overrides.yaml", run.checkpoint("last")
+        if file.is_file() and last and file.stat().st_mtime >= since:
             with suppress(LabError):  # a damaged run is not the one
                 known = run.overrides
-                if known is not None and {**known, **typed} == known:
+                if known is not None and {**known, **overrides} == known:
                     return last
     return None

@@ -46,7 +46,7 @@ class AgreedStop:
     """
 
     def __init__(self, trainer: Trainer) -> None:
-        self.trainer, self.told = trainer, False
+        self.trainer, self.signalled = trainer, False
 
     def install(self) -> None:
         """Take the place of Lightning's handler and of its question before each batch."""
@@ -54,13 +54,13 @@ class AgreedStop:
             replace_sigterm_handling(self.trainer, self._note, self._agree)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
-        if not self.told and self.trainer.strategy.launcher is not None:
+        if not self.signalled and self.trainer.strategy.launcher is not None:
             self.trainer.strategy.launcher.kill(signum)
-        self.told = True
+        self.signalled = True
         if self.trainer.state.fn != "fit":  # where nothing is lost
             mark_sigterm(self.trainer)
 
     def _agree(self) -> None:
-        if self.trainer.strategy.reduce_boolean_decision(self.told, all=False):
+        if self.trainer.strategy.reduce_boolean_decision(self.signalled, all=False):
             mark_sigterm(self.trainer)
             raise SIGTERMException

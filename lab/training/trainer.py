@@ -12,8 +12,9 @@ from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from lab.files import write_yaml
+from lab.metrics import is_replica_metric
 from lab.run_folder import run_dir
-from lab.training.checkpoint_callback import WholeFiles
+from lab.training.checkpoint_callback import AtomicCheckpointIO
 from lab.training.fingerprints import describe_data, note_data
 from lab.training.lightning_internals import (
     PredictionLoop,
@@ -38,10 +39,10 @@ class LabTrainer(Trainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if type(self.strategy.checkpoint_io) is TorchCheckpointIO:
-            self.strategy.checkpoint_io = WholeFiles()
+            self.strategy.checkpoint_io = AtomicCheckpointIO()
         attributes_of(self).callbacks.sort(key=lambda callback: not getattr(callback, "comes_first", False))
         self.predict_loop = SharedPredictionLoop(self, inference_mode=self.predict_loop.inference_mode)
-        filter_results(self, lambda name: "_replica_" not in name)  # metrics.csv has those
+        filter_results(self, lambda name: not is_replica_metric(name))  # metrics.csv has those
         resume_steps_like_epochs(self)
         wrap_validation_check(self, self._is_validation_due)
 

@@ -12,7 +12,7 @@ from lab.printed_commands import command_line
 ROOMS = ("lab", "callbacks", "datamodules", "lit_models", "nets", "theory", "benchmarks")
 SOURCES = [*ROOT.glob("*.py"), *(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))]
 UNQUOTED = re.compile(
-    r"python (-m \S+|\w+\.py) [^\"'`.\n]*\{(?!config\}|self\.overrides|self\.evaluation|words\}|mark\}|note\})"
+    r"python (-m \S+|\w+\.py) [^\"'`.\n]*\{(?!config\}|self\.overrides|self\.evaluation|options\}|mark\}|note\})"
 )
 JOINED = re.compile(r"""["'](,|;|\\t)["']\.join\(|print\([^)]*sep=["'][,;]["']""")
 

@@ -14,7 +14,6 @@ from lab.run_folder import (
     new_run_dir,
     read_metrics,
     runs_of,
-    score_metric,
 )
 
 
@@ -71,25 +70,6 @@ def test_damaged_metrics_are_named(tmp_path, text):
     (tmp_path / "metrics.csv").write_text(text, errors="surrogateescape")
     with pytest.raises(LabError, match=r"metrics.csv is damaged: a row of it is no step with numbers"):
         read_metrics(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("monitor", "preferred", "chosen"),
-    [
-        ("val/iou", (), "test/iou"),
-        ("val/iou", ("no/such", "train/loss"), "train/loss"),
-        ("train/loss", (), "test/loss"),
-        ("", (), "test/loss"),
-    ],
-)
-def test_the_score_of_a_run_is_preferred_or_the_twin_of_its_monitor_or_usual(monitor, preferred, chosen):
-    measured = ["train/loss", "test/loss_replica_0", "test/bits", "test/iou", "test/loss"]
-    assert score_metric(measured, monitor, preferred) == chosen
-
-
-def test_any_test_is_a_score_and_without_one_there_is_none():
-    assert score_metric(["train/loss", "test/bits_replica_0", "test/bits"]) == "test/bits"
-    assert score_metric(["train/loss", "val/loss"], "val/loss") is None
 
 
 def test_a_path_below_the_working_directory_is_told_from_there(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from lightning.pytorch.cli import ReduceLROnPlateau
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.lr_scheduler import ReduceLROnPlateau as OfTorch
 
-from lab.training.checkpoint_callback import SparingCheckpoint
+from lab.training.checkpoint_callback import ThrottledCheckpoint
 
 ON_LOSS = partial(OfTorch, patience=1, factor=0.5, threshold=10.0)  # nothing is ever better by so much
 
@@ -88,8 +88,8 @@ def test_a_resumed_plateau_goes_on_as_if_it_had_not_been_stopped(
 def test_every_checkpoint_has_the_step(
     tmp_path: Path, tiny_task: Callable, tiny_images: type, make_trainer: Callable
 ) -> None:
-    best = SparingCheckpoint(dirpath=tmp_path, filename="best", monitor="val/loss")
-    last = SparingCheckpoint(best, dirpath=tmp_path, filename="last")
+    best = ThrottledCheckpoint(dirpath=tmp_path, filename="best", monitor="val/loss")
+    last = ThrottledCheckpoint(best, dirpath=tmp_path, filename="last")
     trainer = make_trainer(max_epochs=3, enable_checkpointing=True, callbacks=[last, best])
     trainer.fit(tiny_task(scheduler=partial(ON_LOSS, patience=0)), datamodule=tiny_images())
     for name in ("last", "best"):

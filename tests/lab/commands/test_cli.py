@@ -218,7 +218,7 @@ def test_a_signal_stops_between_two_batches_and_saves(lab, name, status):
 )
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(lab, step, told, monkeypatch):
     # these epochs are too short for each to be kept
-    monkeypatch.setattr("lab.training.checkpoint_callback.SparingCheckpoint.WAIT", 0)
+    monkeypatch.setattr("lab.training.checkpoint_callback.ThrottledCheckpoint.WAIT", 0)
     watcher = json.dumps({"class_path": f"{__name__}.Poison", "init_args": {"step": step}})
     assert lab("fit", *DIGITS, *SMALL, "--trainer.max_epochs=9", f"--trainer.callbacks+={watcher}") == 1
     assert told in lab.err and "last good checkpoint is" in lab.err

@@ -25,7 +25,7 @@ def test_files_come_before_typed_values(tmp_path):
 
 def test_short_names_of_the_house_get_their_path():
     line = read("fit", "--model.net", "UNet", "--data=Toy", classes={"UNet": "nets.UNet", "Toy": "datamodules.Toy"})
-    assert line.overrides == ["--model.net", "nets.UNet", "--data=datamodules.Toy"]
+    assert line.options == ["--model.net", "nets.UNet", "--data=datamodules.Toy"]
 
 
 def test_the_run_is_named_after_the_experiment(tmp_path):
@@ -47,4 +47,4 @@ def test_what_was_typed_is_kept_as_values_by_their_keys(tmp_path):
         "fit", "--config", config, "--model.net.depth", "2", "--data.lr=1.0e-3", "--x=null", "--y=[1,", "--z={a: b}"
     )
     values = {"model.net.depth": 2, "data.lr": 0.001, "x": None, "y": "[1,", "z": {"a": "b"}}
-    assert line.typed == {"configs": [config], "values": values}
+    assert line.overrides == {"configs": [config], "values": values}

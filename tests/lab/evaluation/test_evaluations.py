@@ -66,7 +66,7 @@ def evaluated(run: Path, command: str = "test", kind: str = "best", held: str | 
 )
 def test_what_makes_another_result(run: Path, given: dict[str, Any], words: dict[str, Any]) -> None:
     evaluation = evaluated(run, **given)
-    assert evaluation.get("words", {}) == words
+    assert evaluation.get("overrides", {}) == words
     folder = evaluation_folder(RunFolder(run), evaluation)
     assert (folder == run) == (not evaluation) and folder == evaluation_folder(RunFolder(run), evaluated(run, **given))
 
@@ -80,26 +80,27 @@ def test_files_that_were_changed_in_their_place_are_others(run: Path) -> None:
 def test_of_an_older_run_another_place_is_other_data(run: Path) -> None:
     (run / "data.yaml").unlink()
     assert evaluated(run, held="b" * 64) == {}
-    assert evaluated(run, held="b" * 64, data__root="other")["words"] == {"data.root": "other"}
+    assert evaluated(run, held="b" * 64, data__root="other")["overrides"] == {"data.root": "other"}
 
 
 def test_data_of_another_class_are_told_by_what_was_typed(run: Path) -> None:
     config = {**RAN, "data": {"class_path": "E", "init_args": {"n": 3, "m": 4}}}
-    words = evaluation_of("test", RunFolder(run), None, config, {"data": "E", "data.n": 3}, None)["words"]
+    words = evaluation_of("test", RunFolder(run), None, config, {"data": "E", "data.n": 3}, None)["overrides"]
     assert words == {"data": "E", "data.n": 3}
 
 
 def test_the_name_of_a_folder_is_one_that_a_disk_takes(run: Path) -> None:
     words = {"data.text": "a/b: «c»", "data.long": "x" * 300}
-    folder = evaluation_folder(RunFolder(run), {"words": words})
+    folder = evaluation_folder(RunFolder(run), {"overrides": words})
     assert folder.parent == run / "evaluations" and len(folder.name) < 120
-    assert folder != evaluation_folder(RunFolder(run), {"words": {**words, "data.text": "a/b: «d»"}})
+    assert folder != evaluation_folder(RunFolder(run), {"overrides": {**words, "data.text": "a/b: «d»"}})
     assert (
-        evaluation_folder(RunFolder(run), {"words": {"ckpt_path": "last", "data.split": "random"}}).name
+        evaluation_folder(RunFolder(run), {"overrides": {"ckpt_path": "last", "data.split": "random"}}).name
         == "last,data.split=random"
     )
-    write_yaml(folder / "evaluation.yaml", {"words": words})
-    assert RunFolder(folder).evaluation == {"words": words} and RunFolder(run).evaluation == {}
+    for key in ("overrides", "words"):  # the second is its name in older runs
+        write_yaml(folder / "evaluation.yaml", {key: words})
+        assert RunFolder(folder).evaluation == {"overrides": words} and RunFolder(run).evaluation == {}
 
 
 def test_a_run_does_not_go_on_with_other_data(run: Path) -> None:

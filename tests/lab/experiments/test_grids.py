@@ -158,12 +158,12 @@ def test_cells_are_all_rows_in_all_columns_and_a_column_wins() -> None:
 def test_the_words_of_a_cell_are_read_back_as_the_values_that_they_are_typed_from(lab: Lab) -> None:
     values = {**LARGE, "model.corruption": "nets.RandomMask", "model.corruption.prob": 1e-5, "trainer.callbacks": []}
     values |= {"model.net.bias": False, "model.scheduler": None, "monitor": "probe/val_acc", "reference": "0.5: a b"}
-    words = Cell("row", "column", values, "configs/x.yaml").words(seed=3)
+    words = Cell("row", "column", values, "configs/x.yaml").options(seed=3)
     assert lab("fit", "--config", str(ROOT / "configs" / "autoencoder_digits.yaml"), *words, "--print_config") == 0
     read = values_of(yaml.safe_load(lab.out))
     assert {key: read[key] for key in values} == values
     assert read["seed_everything"] == read["data.seed"] == 3
-    assert Cell("row", "column", SMALL, "configs/x.yaml").words(seed=None) == ["--model.net.hidden_dims=[5]"]
+    assert Cell("row", "column", SMALL, "configs/x.yaml").options(seed=None) == ["--model.net.hidden_dims=[5]"]
 
 
 def test_each_cell_finds_its_own_run_and_no_other(folder: Path) -> None:
@@ -227,7 +227,7 @@ def test_the_overrides_of_a_committed_grid_are_accepted_and_their_run_is_found(
     shown = [cell for cell in committed.cells if cell.row == first or cell == committed.cells[-1]]
     seed, runs = next(iter(committed.seeds), 0), []
     for version, cell in enumerate(shown):
-        words = cell.words(seed if committed.seeds else None)
+        words = cell.options(seed if committed.seeds else None)
         assert lab("fit", "--config", cell.config, "--test_after_fit=true", *words, "--print_config") == 0, lab.err
         metrics = dict.fromkeys(committed.metrics, 1.0)
         run = a_run(lab.folder / "runs", version, yaml.safe_load(lab.out), metrics, name=cell.name)

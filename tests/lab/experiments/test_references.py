@@ -116,7 +116,7 @@ def test_a_run_that_repeats_another_is_of_what_that_was_of() -> None:
 
 def test_an_evaluation_has_none_but_what_is_typed_for_it() -> None:
     evaluation = a_run({}) / "evaluations" / "last"
-    write(evaluation / "evaluation.yaml", {"words": {"ckpt_path": "last"}})
+    write(evaluation / "evaluation.yaml", {"overrides": {"ckpt_path": "last"}})
     assert reference_of(RunFolder(evaluation)) == ("", "none for this result: the config's is not about ckpt_path")
     write(evaluation / "reference.yaml", {"reference": "0.7: mine"})
     assert reference_of(RunFolder(evaluation)).text == "0.7: mine"

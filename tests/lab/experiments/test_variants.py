@@ -128,7 +128,10 @@ def test_a_part_of_the_test_was_once_the_result_of_its_run_and_is_its_own_now() 
     assert labels(run) == ["x --trainer.limit_test_batches 1"]
     write(str(run / "data.yaml"), {"processes": 1})
     assert labels(run) == ["x"]
-    write(str(run / "evaluations" / "a" / "evaluation.yaml"), {"words": {"data.split": "random"}, "data": "0123456789"})
+    write(
+        str(run / "evaluations" / "a" / "evaluation.yaml"),
+        {"overrides": {"data.split": "random"}, "data": "0123456789"},
+    )
     (variant,) = variants_of([RunFolder(run / "evaluations" / "a")])
     assert variant.label == "x, tested with --data.split random # data 01234567"
     assert variant.command == "python train.py test --config configs/x.yaml --data.split random # data 01234567"

@@ -7,16 +7,10 @@ import pytest
 import yaml
 from grid_runs import config, run_at, write_config
 
-from lab.reports.studies import Measured, best_experiment, experiment_studies, replica_values, with_best
+from lab.reports.studies import Measured, best_experiment, experiment_studies, with_best
 from lab.run_folder import RunFolder
 
 NAN = float("nan")
-
-
-def test_replicas_count_one_by_one_and_what_was_not_logged_counts_nothing() -> None:
-    metrics = {"a": ([1], [0.5]), "b": ([1], [1.5]), "b_replica_0": ([1], [1.0]), "b_replica_1": ([1], [2.0])}
-    assert [values for _, values in replica_values(metrics, "b")] == [[1.0], [2.0]]
-    assert replica_values(metrics, "a") == [([1], [0.5])] and replica_values(metrics, "c") == []
 
 
 def cells(*values: float, metric: str = "test/acc") -> list[list[Measured]]:

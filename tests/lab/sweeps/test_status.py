@@ -82,7 +82,7 @@ def test_what_did_not_come_to_its_end_has_a_checkpoint_to_resume_from(
 def test_the_folder_of_a_killed_run_is_found_by_what_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(write_config(tmp_path))
     monkeypatch.setenv("SLURM_JOB_ID", "7")  # of the run; what looks for it is another job, or none
-    typed = CommandLine.read(WORDS, {}).typed
+    typed = CommandLine.read(WORDS, {}).overrides
     monkeypatch.delenv("SLURM_JOB_ID")
     began = time.time()
     checkpoints = [a_checkpoint(Path("runs", "x"), version) for version in range(4)]

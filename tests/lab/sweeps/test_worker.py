@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.files import HOUSE
+from lab.files import PROJECT_ROOT
 from lab.sweeps.folder import SweepFolder, SweepRun
 from lab.sweeps.worker import StopRequest, execute, last_line, project_on_path, score_of, train_in_process
 
@@ -34,7 +34,7 @@ def test_a_run_says_all_to_its_log_and_leaves_the_process_as_it_was(tmp_path: Pa
     before, log = (dict(os.environ), list(sys.argv)), tmp_path / "log"
 
     def trained() -> int:
-        assert sys.argv == [str(HOUSE / "train.py"), "fit"]  # what Lightning starts for a second device
+        assert sys.argv == [str(PROJECT_ROOT / "train.py"), "fit"]  # what Lightning starts for a second device
         assert sys.modules["__main__"].__spec__ is None and "ARCHLAB_RUN_DIR" not in os.environ
         os.environ.update(ARCHLAB_RUN_DIR="runs/x/version_3", LOCAL_RANK="0")
         os.write(1, b"to the log\n")
@@ -105,9 +105,9 @@ def test_a_run_that_ends_well_has_its_score(folder: SweepFolder, train: Callable
 def test_processes_that_are_started_find_the_laboratory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     with project_on_path():
-        assert os.environ["PYTHONPATH"] == os.pathsep.join([str(HOUSE), "elsewhere"])
+        assert os.environ["PYTHONPATH"] == os.pathsep.join([str(PROJECT_ROOT), "elsewhere"])
     assert os.environ["PYTHONPATH"] == "elsewhere"
     monkeypatch.delenv("PYTHONPATH")
     with project_on_path():
-        assert os.environ["PYTHONPATH"] == str(HOUSE)
+        assert os.environ["PYTHONPATH"] == str(PROJECT_ROOT)
     assert "PYTHONPATH" not in os.environ

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.testing import assert_close
 
 from lab.errors import LabError
-from lab.training.checkpoint_callback import SparingCheckpoint, WholeFiles, check_room
+from lab.training.checkpoint_callback import AtomicCheckpointIO, ThrottledCheckpoint, check_room
 from lab.training.exact_resume import ExactResume
 from lab.training.guards import ResumableStop
 
@@ -60,10 +60,10 @@ def run(
     tmp_path: Path, make_trainer: Callable, tiny_task: Callable, tiny_images: type, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., list[tuple[str, int, int]]]:
     def fit(epochs: int = 6, best_epoch: int = 3, wait: float = 5.0, *others: Callback) -> list[tuple[str, int, int]]:
-        monkeypatch.setattr(SparingCheckpoint, "WAIT", wait)
+        monkeypatch.setattr(ThrottledCheckpoint, "WAIT", wait)
         torch.manual_seed(0)
-        best = SparingCheckpoint(dirpath=tmp_path, filename="best", monitor="val/score", mode="max")
-        last = SparingCheckpoint(best, dirpath=tmp_path, filename="last")
+        best = ThrottledCheckpoint(dirpath=tmp_path, filename="best", monitor="val/score", mode="max")
+        last = ThrottledCheckpoint(best, dirpath=tmp_path, filename="last")
         clock = Clock(monkeypatch)
         callbacks = [clock, Rising(best_epoch), last, best, *others]
         trainer = make_trainer(max_epochs=epochs, enable_checkpointing=True, callbacks=callbacks)
@@ -150,9 +150,9 @@ def test_of_epochs_shorter_than_a_state_takes_some_are_passed_over_but_not_the_e
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fit(epochs: int, wait: float, *others: Callback, ckpt_path: Path | None = None) -> dict[str, Any]:
-        monkeypatch.setattr(SparingCheckpoint, "WAIT", wait)
+        monkeypatch.setattr(ThrottledCheckpoint, "WAIT", wait)
         torch.manual_seed(0)
-        last = SparingCheckpoint(dirpath=tmp_path, filename="last")
+        last = ThrottledCheckpoint(dirpath=tmp_path, filename="last")
         callbacks = [last, ExactResume(), *others]
         trainer = make_trainer(max_epochs=epochs, enable_checkpointing=True, callbacks=callbacks)
         trainer.fit(tiny_task(), datamodule=tiny_images(), ckpt_path=ckpt_path, weights_only=True)
@@ -185,9 +185,9 @@ class Stops(Callback):
 def test_what_is_saved_at_a_stop_is_not_overwritten_by_what_was_kept(
     tmp_path: Path, make_trainer: Callable, tiny_task: Callable, tiny_images: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SparingCheckpoint, "WAIT", 1e9)
-    best = SparingCheckpoint(dirpath=tmp_path, filename="best", monitor="val/loss")
-    last = SparingCheckpoint(best, dirpath=tmp_path, filename="last")
+    monkeypatch.setattr(ThrottledCheckpoint, "WAIT", 1e9)
+    best = ThrottledCheckpoint(dirpath=tmp_path, filename="best", monitor="val/loss")
+    last = ThrottledCheckpoint(best, dirpath=tmp_path, filename="last")
     callbacks = [ResumableStop(last), Stops(at=13), last, best]
     trainer = make_trainer(max_epochs=5, enable_checkpointing=True, callbacks=callbacks)
     with pytest.raises(SIGTERMException):
@@ -199,7 +199,7 @@ def test_what_is_saved_at_a_stop_is_not_overwritten_by_what_was_kept(
 def test_loggers_hear_of_every_file(
     tmp_path: Path, make_trainer: Callable, tiny_task: Callable, tiny_images: type
 ) -> None:
-    best = SparingCheckpoint(dirpath=tmp_path, filename="best", monitor="val/loss")
+    best = ThrottledCheckpoint(dirpath=tmp_path, filename="best", monitor="val/loss")
     trainer = make_trainer(max_epochs=2, enable_checkpointing=True, callbacks=[best])
     heard: list[str] = []
     trainer.logger.after_save_checkpoint = lambda callback: heard.append(callback.best_model_path)
@@ -210,10 +210,10 @@ def test_loggers_hear_of_every_file(
 def test_within_an_epoch_it_saves_between_batches_without_validation(
     tmp_path: Path, make_trainer: Callable, tiny_task: Callable, tiny_images: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SparingCheckpoint, "WAIT", 0)
+    monkeypatch.setattr(ThrottledCheckpoint, "WAIT", 0)
     steps: list[tuple[int, int]] = []
 
-    class Noted(SparingCheckpoint):
+    class Noted(ThrottledCheckpoint):
         def write_kept(self, trainer: Trainer) -> None:
             if self._kept is not None:
                 steps.append((self._kept[1]["global_step"], trainer.global_step))
@@ -238,10 +238,10 @@ def test_within_an_epoch_it_saves_between_batches_without_validation(
 def test_a_scheduler_of_a_metric_is_saved_after_its_step(
     tmp_path: Path, make_trainer: Callable, tiny_task: Callable, tiny_images: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SparingCheckpoint, "WAIT", 0)
+    monkeypatch.setattr(ThrottledCheckpoint, "WAIT", 0)
     plateau = lambda optimizer: torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, factor=0.5)  # noqa: E731
-    best = SparingCheckpoint(dirpath=tmp_path, filename="best", monitor="val/loss")
-    last = SparingCheckpoint(best, dirpath=tmp_path, filename="last")
+    best = ThrottledCheckpoint(dirpath=tmp_path, filename="best", monitor="val/loss")
+    last = ThrottledCheckpoint(best, dirpath=tmp_path, filename="last")
     saved: list[tuple[int, float]] = []
 
     class Reads(Callback):
@@ -289,7 +289,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_of_before(
 ) -> None:
     path = tmp_path / "last.ckpt"
     (tmp_path / ".last.k1ll3d.ckpt").write_bytes(b"half")
-    WholeFiles().save_checkpoint({"step": 1}, str(path))
+    AtomicCheckpointIO().save_checkpoint({"step": 1}, str(path))
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
     def full(state: dict[str, Any], part: Path) -> None:
@@ -298,12 +298,12 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_of_before(
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(LabError, match=rf"checkpoint .*last.ckpt \({reason}\); the file of before is kept\. Make room"):
-        WholeFiles().save_checkpoint({"step": 2}, str(path))
+        AtomicCheckpointIO().save_checkpoint({"step": 2}, str(path))
     assert torch.load(path, weights_only=True) == {"step": 1} and len(list(tmp_path.iterdir())) == 1
     with pytest.raises(LabError, match="nothing had been saved there before"):
-        WholeFiles().save_checkpoint({"step": 2}, str(tmp_path / "best.ckpt"))
+        AtomicCheckpointIO().save_checkpoint({"step": 2}, str(tmp_path / "best.ckpt"))
 
 
 def test_no_negative_minutes() -> None:
     with pytest.raises(LabError, match=r"save_every_minutes must be at least 0, but it is -1\."):
-        SparingCheckpoint(every_minutes=-1)
+        ThrottledCheckpoint(every_minutes=-1)

@@ -11,7 +11,7 @@ from running import DIGITS, FEW
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lab.run_folder import read_metrics, run_dir
-from lab.training.loggers import EventLogger, RunLogger
+from lab.training.loggers import BatchedTensorBoardLogger, RunLogger
 
 
 def logger_at(folder) -> RunLogger:
@@ -97,7 +97,7 @@ def test_the_run_folder_is_that_of_the_run_logger(tmp_path):
 
 
 def test_tensorboard_shows_all_metrics_of_a_step_also_after_it_was_closed(tmp_path):
-    logger = EventLogger(tmp_path, name="x", version="version_0", default_hp_metric=False)
+    logger = BatchedTensorBoardLogger(tmp_path, name="x", version="version_0", default_hp_metric=False)
     logger.log_metrics({"train/loss": 0.5, "val/loss": 2}, 3)
     logger.log_metrics({"train/loss": 0.25}, 4)
     logger.finalize("success")

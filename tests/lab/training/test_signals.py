@@ -17,7 +17,7 @@ def test_two_processes_stop_before_the_same_batch_and_save(tmp_path: Path) -> No
     callbacks = json.dumps([{"class_path": "interrupted.KillAt", "init_args": arguments}])
     preset = str(ROOT / "configs" / "presets" / "two_processes.yaml")
     words = [*DIGITS, "--config", preset, *FEW, "--trainer.limit_train_batches=9", f"--trainer.callbacks={callbacks}"]
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "helpers")])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(ROOT / "train.py"), "fit", *words]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from naive import naive_average, random_inputs, value_and_gradients
+from naive_attention import naive_average, random_inputs, value_and_gradients
 from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close

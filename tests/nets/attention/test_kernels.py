@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from naive import MASKS, MISFITS, random_inputs, value_and_gradients
+from naive_attention import MASKS, MISFITS, random_inputs, value_and_gradients
 from torch import Tensor
 from torch.testing import assert_close
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from naive import LargestTensor, naive_average, random_inputs, value_and_gradients
+from naive_attention import LargestTensor, naive_average, random_inputs, value_and_gradients
 from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close

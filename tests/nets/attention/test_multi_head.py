@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from naive import value_and_gradients
+from naive_attention import value_and_gradients
 from torch import Tensor, nn
 from torch.testing import assert_close
 

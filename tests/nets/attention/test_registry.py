@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from naive import LargestTensor, naive_attention, naive_average, random_inputs, value_and_gradients
+from naive_attention import LargestTensor, naive_attention, naive_average, random_inputs, value_and_gradients
 from torch import Tensor, nn
 from torch.testing import assert_close
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from naive import random_inputs, value_and_gradients
+from naive_attention import random_inputs, value_and_gradients
 from torch import Tensor
 from torch.testing import assert_close
 

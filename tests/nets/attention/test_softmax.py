@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from naive import MASKS, MISFITS, naive_attention, random_inputs, value_and_gradients
+from naive_attention import MASKS, MISFITS, naive_attention, random_inputs, value_and_gradients
 from torch import Tensor
 from torch.testing import assert_close
 

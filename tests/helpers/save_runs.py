@@ -1,4 +1,4 @@
-"""Small finished runs of every task as a version of the laboratory leaves them: ``python tests/save_runs.py FOLDER``.
+"""Small finished runs of every task as a version of the laboratory leaves them: ``python tests/helpers/save_runs.py FOLDER``.
 
 Those of ``tests/saved_runs`` are kept as they are, so that what later versions cannot load is noticed.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 TINY = {
     "vit_digits": ["embed_dim=4", "depth=1", "num_heads=1", "head_dim=4", "mlp_dim=4"],
     "autoencoder_gaussian": ["input_dim=8", "hidden_dims=[2]"],

@@ -101,11 +101,11 @@ def _main(
     os.environ.pop("ARCHLAB_RUN_DIR", None)  # of a run in the process of the tests
     os.environ.update(environment or {})
     from lab.commands.main import main
-    from lab.training.checkpoint_callback import SparingCheckpoint
+    from lab.training.checkpoint_callback import ThrottledCheckpoint
 
     os.chdir(folder)
     torch.set_num_threads(1)
-    SparingCheckpoint.WAIT = 0  # write whenever there is something to write
+    ThrottledCheckpoint.WAIT = 0  # write whenever there is something to write
     if torn is not None:
         {"checkpoint": _tear_checkpoint, "rows": _tear_rows}[torn[0]](torn[1])
     with Path("log.txt").open("a") as log:
@@ -131,11 +131,11 @@ def _tear_checkpoint(number: int) -> None:
 
 def _tear_rows(number: int) -> None:
     """Let the process die when half of a row of metrics.csv is on the disk."""
-    from lab.training.loggers import RowsFile
+    from lab.training.loggers import AppendingCSVWriter
 
-    save, count = RowsFile.save, 0
+    save, count = AppendingCSVWriter.save, 0
 
-    def torn(writer: RowsFile) -> None:
+    def torn(writer: AppendingCSVWriter) -> None:
         nonlocal count
         count += bool(writer.metrics)
         save(writer)
@@ -144,4 +144,4 @@ def _tear_rows(number: int) -> None:
                 file.write("0.12")
             os.kill(os.getpid(), signal.SIGKILL)
 
-    RowsFile.save = torn
+    AppendingCSVWriter.save = torn

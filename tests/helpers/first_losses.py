@@ -1,6 +1,6 @@
 """The first 20 training losses of the demo, as text.
 
-python tests/first_losses.py > tests/first_losses.txt renews them after a change that is meant to alter them.
+python tests/helpers/first_losses.py > tests/first_losses.txt renews them after a change that is meant to alter them.
 """
 
 import sys
@@ -11,7 +11,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Losses(Callback):

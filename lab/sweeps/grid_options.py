@@ -18,7 +18,7 @@ from lab.experiments.grids import Cell, Grid, refuse_unswept
 SEEDS = ("seed_everything", "data.seed")
 
 
-def typed_grid(config: str, arguments: Sequence[str], seeds: str | None, classes: Mapping[str, str]) -> Grid:
+def grid_from_options(config: str, arguments: Sequence[str], seeds: str | None, classes: Mapping[str, str]) -> Grid:
     """The cross product of the values of some keys as a grid of one column.
 
     Args:
@@ -46,7 +46,7 @@ def typed_grid(config: str, arguments: Sequence[str], seeds: str | None, classes
 
 
 def with_overrides(grid: Grid, arguments: Sequence[str], classes: Mapping[str, str]) -> Grid:
-    """A grid of which each cell has further overrides, which win over its own and tell its runs from others.
+    """A grid of which each cell has further overrides, which win over its own and distinguish its runs from others.
 
     Args:
         grid: the grid of a file.
@@ -117,7 +117,7 @@ def check_keys(cells: Sequence[Cell], seed: int | None, classes: Mapping[str, st
             raise ReadError
 
     for cell in {(cell.row, cell.column): cell for cell in cells}.values():  # not once a seed
-        argv = ["fit", "--config", cell.config, *cell.words(seed)]
+        argv = ["fit", "--config", cell.config, *cell.options(seed)]
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Lightning warns that sys.argv is not used
@@ -171,4 +171,4 @@ def _read_arguments(arguments: Sequence[str], option: str, classes: Mapping[str,
 
 
 def _num_experiments(grid: Grid) -> int:
-    return len({(cell.config, *sorted(cell.words(None))) for cell in grid.cells})
+    return len({(cell.config, *sorted(cell.options(None))) for cell in grid.cells})

@@ -10,7 +10,7 @@ from running import ROOT
 from lab.errors import LabError
 from lab.experiments.grids import Cell
 from lab.packages import ClassPaths
-from lab.sweeps.typed_grid import check_keys, read_seeds, read_values, typed_grid, with_overrides
+from lab.sweeps.grid_options import check_keys, grid_from_options, read_seeds, read_values, with_overrides
 
 CLASSES = {"LSTM": "nets.LSTM"}
 VIT = "configs/vit_digits.yaml"
@@ -56,18 +56,20 @@ def test_a_seed_named_twice_is_told_in_a_sentence() -> None:
 
 
 def test_typed_values_make_a_grid_of_all_their_combinations(folder: Path) -> None:
-    grid = typed_grid("configs/x.yaml", ["model.net=LSTM", "--trainer.max_epochs=1,2", "a=[1,2]"], "0..1", CLASSES)
+    grid = grid_from_options(
+        "configs/x.yaml", ["model.net=LSTM", "--trainer.max_epochs=1,2", "a=[1,2]"], "0..1", CLASSES
+    )
     assert grid.title == "x × model.net × trainer.max_epochs × a" and grid.seeds == [0, 1] and grid.exact
     assert [cell.overrides for cell in grid.cells] == [
         {"model.net": "nets.LSTM", "trainer.max_epochs": epochs, "a": [1, 2]} for epochs in (1, 2)
     ]
     assert grid.cells[1].row == "model.net=nets.LSTM, trainer.max_epochs=2, a=[1, 2]"
     words = [*("--model.net=nets.LSTM", "--trainer.max_epochs=2", "--a=[1, 2]", "--seed_everything=1", "--data.seed=1")]
-    assert grid.cells[1].words(1) == words
+    assert grid.cells[1].options(1) == words
 
 
 def test_seeds_alone_are_a_sweep(folder: Path) -> None:
-    (cell,) = typed_grid("configs/x.yaml", [], "3", {}).cells
+    (cell,) = grid_from_options("configs/x.yaml", [], "3", {}).cells
     assert cell == Cell("", "", {}, "configs/x.yaml")
 
 
@@ -94,19 +96,19 @@ def test_a_mistake_in_a_typed_grid_is_told_in_a_sentence(
     folder: Path, words: list[str], seeds: str | None, message: str
 ) -> None:
     with pytest.raises(LabError, match=message):
-        typed_grid("configs/x.yaml", words, seeds, {})
+        grid_from_options("configs/x.yaml", words, seeds, {})
 
 
 def test_a_config_that_is_not_there_is_told_beside_those_that_are(folder: Path) -> None:
     with pytest.raises(LabError, match=r'"configs/vit_digit.yaml" does not exist.* did you mean "vit_digits.yaml"'):
-        typed_grid("configs/vit_digit.yaml", ["a=1"], None, {})
+        grid_from_options("configs/vit_digit.yaml", ["a=1"], None, {})
 
 
 def test_runs_of_values_that_repeats_may_differ_in_are_told_apart(folder: Path) -> None:
-    grid = typed_grid("configs/x.yaml", ["compile=true,false"], None, {})
+    grid = grid_from_options("configs/x.yaml", ["compile=true,false"], None, {})
     run = a_run(folder / "runs", 0, {**config(), "compile": True})
     assert [found(grid, cell, folder / "runs") for cell in grid.cells] == [{0: run}, {}]
-    seeds = typed_grid("configs/x.yaml", ["seed_everything=4,5"], None, {})
+    seeds = grid_from_options("configs/x.yaml", ["seed_everything=4,5"], None, {})
     run = a_run(folder / "runs", 1, config(seed=4))
     assert [found(seeds, cell, folder / "runs") for cell in seeds.cells] == [{4: run}, {}]
 
@@ -149,7 +151,7 @@ def test_a_mistake_in_what_is_set_is_told_in_a_sentence(folder: Path, arguments:
 
 
 def test_a_run_is_finished_once_it_was_tested(folder: Path) -> None:
-    grid = typed_grid("configs/x.yaml", [], "0", {})
+    grid = grid_from_options("configs/x.yaml", [], "0", {})
     run = a_run(folder / "runs", 0, config(), metrics={"val/loss": 1.0})
     assert found(grid, grid.cells[0], folder / "runs") == {}
     (run / "metrics.csv").write_text("step,test/acc\n9,0.5\n")

@@ -6,7 +6,7 @@ import pytest
 
 from lab.commands.main import main
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 DIGITS = ["--config", str(ROOT / "configs" / "vit_digits.yaml")]
 NO_PICTURES = "--trainer.callbacks=[]"  # they take most of the time
 FEW = ["--trainer.accelerator=cpu", "--model.net.depth=1", "--trainer.limit_train_batches=3", "--trainer.max_epochs=2"]

@@ -46,7 +46,7 @@ class Sweep:
 
     def finish(self, version: int, lab: Lab, overrides: dict[str, Any], seed: int = 0) -> None:
         """Leave the folder of a finished run."""
-        words = Cell("", "", overrides, "configs/x.yaml").words(seed)
+        words = Cell("", "", overrides, "configs/x.yaml").options(seed)
         assert lab("fit", "--config", CONFIG, *words, "--print_config") == 0
         run = self.folder / "runs" / "autoencoder_digits" / f"version_{version}"
         run.mkdir(parents=True)
