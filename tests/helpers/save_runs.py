@@ -1,4 +1,4 @@
-"""Small finished runs of every task as a version of the laboratory leaves them: ``python tests/helpers/save_runs.py FOLDER``.
+"""Small finished runs of every task, as this version leaves them: ``python tests/helpers/save_runs.py FOLDER``.
 
 Those of ``tests/saved_runs`` are kept as they are, so that what later versions cannot load is noticed.
 """
